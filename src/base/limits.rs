@@ -278,3 +278,8 @@ const _: () = assert!(REMEMBERED_ITEMS_MAX <= 1 << 16 && UNSETTLED_RESPONSES_MAX
 pub const SEALED_ITEMS_MAX: usize = 1 << 14;
 /// Longest id of a stored response in a path, in bytes; OpenAI's have 55.
 pub const RESPONSE_ID_BYTES_MAX: usize = 256;
+/// Entries of requests on their way to a thread that records them; where there are more, they are
+/// dropped. Each takes about 1 KiB, and a second of the fastest shards has as many.
+pub const ENTRIES_WAITING_MAX: usize = 1 << 15;
+/// Entries that a shard gathers before it hands them over.
+pub const ENTRIES_PER_BATCH: usize = 64;

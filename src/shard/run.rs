@@ -97,6 +97,7 @@ async fn serve(common: Arc<Common>, own: Own, driver: Driver) -> io::Result<()> 
     current.until_empty().await;
     current.reports.enforce().await;
     current.access_log.flush();
+    current.journals.close().await;
     Ok(())
 }
 
@@ -111,6 +112,8 @@ fn start_chores(current: &Rc<Current>) {
     guarded::spawn_for_all("facts", facts);
     let lines = Rc::clone(&current.access_log).keep_flushing();
     guarded::spawn_for_all("log", lines);
+    let entries = Rc::clone(&current.journals).keep_flushing();
+    guarded::spawn_for_all("journals", entries);
 }
 
 /// Checks health, and stays to the end: operators can watch while the callers' shards drain.

@@ -28,6 +28,18 @@ pub fn wall() -> WallTime {
     WallTime::from_unix_millis(u64::try_from(millis).unwrap_or(u64::MAX))
 }
 
+/// The calendar time in nanoseconds since the Unix epoch; a clock set before 1970 counts as 1970.
+#[must_use]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this is the one place that reads the clock"
+)]
+pub fn wall_nanos() -> u64 {
+    let since_epoch = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    let nanos = since_epoch.map_or(0, |span| span.as_nanos());
+    u64::try_from(nanos).unwrap_or(u64::MAX)
+}
+
 #[cfg(test)]
 mod tests {
     #[test]
@@ -35,5 +47,6 @@ mod tests {
         let (first, second) = (super::now(), super::now());
         assert!(second >= first && first.as_nanos() > 0);
         assert!(super::wall().civil().year >= 2024);
+        assert!(super::wall_nanos() / 1_000_000 >= super::wall().unix_millis() - 1_000);
     }
 }

@@ -163,6 +163,13 @@ impl<'a> Attempt<'_, 'a> {
         });
     }
 
+    /// Takes note that the request is sent.
+    pub fn note_sent(&self, record: &mut Record<'_>) {
+        if let Some(journal) = &mut record.journal {
+            journal.sent(self.sent_at, self.dialect(), self.key);
+        }
+    }
+
     /// What was used, and what it costs: as the provider says, else a quarter of the characters.
     #[must_use]
     pub fn used(&self, usage: Option<Usage>, text_bytes: usize) -> Used {

@@ -174,7 +174,7 @@ async fn drop_rest(caller: &mut Caller) -> After {
 /// Adds to a request what depends on the shard and on the connection that it came on.
 fn complete(shard: &Shard, caller: &Caller, request: &mut Request) {
     let (head, bytes) = (&caller.head, &caller.bytes);
-    if shard.lines.is_some() {
+    if shard.lines.is_some() || shard.era.recorders.is_some() {
         request.origin = Origin::read(caller.address, head, bytes);
     }
     if shard.door == Door::Operators {

@@ -14,7 +14,7 @@ use crate::base::ids::ProviderId;
 use crate::base::limits::{ERROR_BODY_BYTES_MAX, TRANSLATED_AT_ONCE_BYTES_MAX};
 use crate::base::time::Instant;
 use crate::base::tokens::Tokens;
-use crate::decide::outcome::{KeyOwner, Outcome};
+use crate::decide::outcome::{Failure, KeyOwner, Outcome, Topic, classify_status};
 use crate::dialect::{messages, responses};
 use crate::exchange::answer_head::{JSON, PassedOn};
 use crate::exchange::course::{Fresh, Try};
@@ -52,6 +52,9 @@ pub async fn answer<'a>(job: &Job<'a>, caller: &mut Caller, record: &mut Record<
         };
         let outcome = ask(job, caller, record, (place, until)).await;
         drop(seat);
+        if let Some(outcome) = outcome {
+            record.end_attempt(outcome);
+        }
         if caller.is_cut_off() && outcome == Some(Outcome::CallerGone) {
             let refusal = Refusal::ShuttingDown;
             return refuse::tell(job.shard, caller, job.request, record, &refusal).await;
@@ -112,6 +115,7 @@ async fn ask<'a>(
         .ok()?;
     record.attempts += 1;
     record.asked = Some(job.asked(place));
+    job.note_begun(record, place, false, None);
     let mut read = read_answer(job, caller, &first, until).await;
     if let Err(Outcome::StaleConnection) = read {
         let again = Try {
@@ -123,10 +127,14 @@ async fn ask<'a>(
     let (attempt, mut up) = match read {
         Ok(read) => read,
         Err(Outcome::CallerGone) => return Some(Outcome::CallerGone),
-        Err(_) => return None,
+        Err(outcome) => {
+            record.end_attempt(outcome);
+            return None;
+        }
     };
-    record.words = Words::of_head(attempt.crossing().masks, &up);
     let status = up.head.status;
+    attempt.note_sent(record);
+    record.hear(status, Words::of_head(attempt.crossing().masks, &up));
     attempt.crossing().masks.mask_answer(up.body_mut());
     let is_count = || {
         let count = json::member(up.body(), b"input_tokens");
@@ -144,6 +152,10 @@ async fn ask<'a>(
         let sent = kept::pass_through(&attempt, caller, record, up, error).await;
         return Some(sent.unwrap_or(Outcome::RequestRefused(status)));
     }
+    record.end_attempt(match classify_status(status, attempt.key, Topic::Unknown) {
+        Outcome::Answered => Outcome::Failed(Failure::Malformed),
+        outcome => outcome,
+    });
     job.shard.park(attempt.candidate().provider, up);
     None
 }

@@ -310,6 +310,10 @@ impl<'d, 'a> Drive<'d, 'a> {
             permit.count_failover(outcome);
         }
         let action = self.course.permit(place, Some(permit.admitted()));
+        if self.record.journal.is_some() {
+            let is_probe = permit.taken().probe.is_some();
+            job.note_begun(self.record, place, is_probe, self.course.before());
+        }
         job.permit.replace(Some(permit));
         self.record.attempts = self.course.count();
         self.record.asked = Some(job.asked(place));
@@ -360,6 +364,7 @@ impl<'d, 'a> Drive<'d, 'a> {
         let action = self.course.go_on(now, outcome, grant);
         if !matches!(action, Action::Send(_)) {
             job.permit.replace(None);
+            self.record.end_attempt(outcome);
         }
         Ok(action)
     }

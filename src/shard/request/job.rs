@@ -26,9 +26,11 @@ use crate::exchange::pins::Pins;
 use crate::exchange::request::Request;
 use crate::exchange::route::Routed;
 use crate::shard::http::caller::Caller;
+use crate::shard::request::journal::Beginning;
 use crate::shard::request::record::{Asked, Record};
 use crate::shard::request::rewritten::{Edits, Translated};
 use crate::shard::state::shard::Shard;
+use crate::sys::clock;
 use crate::wire::rules::Rules;
 
 /// One inference request.
@@ -308,6 +310,28 @@ impl<'a> Job<'a> {
         record.strategy = Some(self.routed.route.strategy);
         record.group = self.routed.group;
         record.model_override = self.model_override;
+    }
+
+    /// Takes note that an attempt at the candidate `place` begins, since the one before ended as
+    /// `after` says.
+    #[inline(never)]
+    pub fn note_begun(
+        &self,
+        record: &mut Record<'_>,
+        place: usize,
+        is_probe: bool,
+        after: Option<Outcome>,
+    ) {
+        if let Some(journal) = &mut record.journal {
+            journal.begin(&Beginning {
+                provider: self.provider_at(place),
+                model: self.model_at(place),
+                dialect: self.dialect_at(place),
+                is_probe,
+                after,
+                at: clock::now(),
+            });
+        }
     }
 
     /// The candidate `place`, for the record.

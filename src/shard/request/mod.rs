@@ -20,6 +20,7 @@ pub mod early;
 pub mod error;
 mod explain;
 pub mod job;
+pub mod journal;
 pub mod kept;
 pub mod local;
 mod look;

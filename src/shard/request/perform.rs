@@ -54,6 +54,7 @@ pub async fn attempt<'a>(
     };
     let overall = course.deadline();
     let (mut attempt, credential) = Attempt::new(job, &caller.head, &this, sent_at, overall);
+    attempt.note_sent(record);
     up.socket.deadline.set(deadline, Cut::Both);
     let head = match send_request(&attempt, caller, &mut up, credential).await {
         Ok(()) if caller.is_gone() => Err(Outcome::CallerGone),
@@ -72,7 +73,10 @@ pub async fn attempt<'a>(
         let seen = (outcome == Outcome::CallerGone).then(Seen::default);
         return End::Outcome(attempt.abandoned(record, seen, outcome));
     }
-    record.words = Words::of_head(attempt.crossing().masks, &up);
+    record.hear(
+        up.head.status,
+        Words::of_head(attempt.crossing().masks, &up),
+    );
     heed_head(&attempt, &up);
     if passed::is_due(&attempt, &up) {
         // In a box of its own: few requests need the room.

@@ -8,6 +8,7 @@ use crate::base::money::NanoUsd;
 use crate::base::time::Instant;
 use crate::base::tokens::Tokens;
 use crate::decide::affinity::Stay;
+use crate::decide::outcome::Outcome;
 use crate::decide::strategy::Strategy;
 use crate::dialect::ask::Ask;
 use crate::exchange::attribution::Label;
@@ -20,6 +21,7 @@ use crate::link::meters::{Kept, Priced, Series};
 use crate::report::access_line::{Access, Counted, access_line};
 use crate::report::line::Level;
 use crate::shard::request::error::KeptError;
+use crate::shard::request::journal::{Ending, Journal};
 use crate::shard::request::pass::{Bill, Pass};
 use crate::shard::request::used::Used;
 use crate::shard::request::words::Words;
@@ -94,6 +96,8 @@ pub struct Record<'a> {
     is_counted: bool,
     /// Whether the process has stopped before it was answered.
     is_cut_off: bool,
+    /// What is kept of it while it runs; `None`: requests are not recorded.
+    pub journal: Option<Box<Journal>>,
 }
 
 /// The provider that a request was sent to.
@@ -169,6 +173,7 @@ impl<'a> Record<'a> {
             error: None,
             is_counted: false,
             is_cut_off: false,
+            journal: shard.era.recorders.as_ref().and_then(|_| begun(request)),
         }
     }
 
@@ -204,6 +209,9 @@ impl<'a> Record<'a> {
     pub fn settle(&mut self, used: Used) {
         if self.tokens.is_none() {
             self.tokens = Some(used);
+            if let Some(journal) = &mut self.journal {
+                journal.used(&used, false);
+            }
         }
         if let Some(pass) = &mut self.pass {
             let (tokens, cost) = (used.sum(), used.cost);
@@ -217,10 +225,28 @@ impl<'a> Record<'a> {
         let cost = self.failed_cost.unwrap_or_default();
         self.failed_cost = Some(cost.saturating_add(used.cost));
         self.lost = used.sum();
+        if let Some(journal) = &mut self.journal {
+            journal.used(used, true);
+        }
         let meters = &self.shard.meters;
         meters.series(self.series_key(used.priced), |series| {
             series.failed_cost.add(used.cost.get());
         });
+    }
+
+    /// The head of a provider's answer is there; these are its words.
+    pub fn hear(&mut self, status: u16, words: Words) {
+        if let Some(journal) = &mut self.journal {
+            journal.heard(status, words.id());
+        }
+        self.words = words;
+    }
+
+    /// The running attempt has ended with this outcome.
+    pub fn end_attempt(&mut self, outcome: Outcome) {
+        if let Some(journal) = &mut self.journal {
+            journal.end(Some(outcome), first_content(self.response_time));
+        }
     }
 
     /// The tokens that the attempt which has just ended has used for nothing.
@@ -345,18 +371,35 @@ impl<'a> Record<'a> {
         }
     }
 
-    fn write_line(&self) {
-        let Some(lines) = &self.shard.lines else {
+    /// Writes its line, and records it, where that is wanted.
+    fn tell(&mut self) {
+        let journal = self.journal.take();
+        let lines = self.shard.lines.as_ref();
+        let wanted = lines.and_then(|lines| Some((lines, self.level()?)));
+        if wanted.is_none() && journal.is_none() {
             return;
-        };
-        let Some(level) = self.level() else { return };
+        }
+        let access = self.access(wanted.map_or(Level::Debug, |(_, level)| level));
+        if let Some((lines, _)) = wanted {
+            let wall = clock::wall();
+            self.shard
+                .access_log
+                .line(|out| access_line(&mut lines.borrow_mut(), out, wall, &access));
+        }
+        if let Some(journal) = journal {
+            self.record(journal, &access);
+        }
+    }
+
+    /// What its line says.
+    fn access(&self, level: Level) -> Access<'_> {
         let origin = &self.request.origin;
         let now = clock::now();
         let started = self.request.started;
         let label = |label: &'a Option<Label>| label.as_ref().map(Label::as_str);
         let attribution = &self.request.attribution;
         let principal = self.request.principal.as_ref();
-        let access = Access {
+        Access {
             request_id: self.request.id.as_bytes(),
             level,
             address: origin.address,
@@ -393,11 +436,26 @@ impl<'a> Record<'a> {
             dropped: self.dropped.as_deref(),
             changed: self.changed.as_deref(),
             error: self.told_error(),
+        }
+    }
+
+    /// Records it.
+    #[inline(never)]
+    fn record(&self, journal: Box<Journal>, access: &Access<'_>) {
+        let Some(recorders) = &self.shard.era.recorders else {
+            return;
         };
-        let wall = clock::wall();
-        self.shard
-            .access_log
-            .line(|out| access_line(&mut lines.borrow_mut(), out, wall, &access));
+        let ending = Ending {
+            request: self.request,
+            first_byte: self.first_byte,
+            first_content: first_content(self.response_time),
+            stay: self.stay,
+            month: self.month,
+            error: self.told_error(),
+            used: self.tokens.as_ref(),
+        };
+        let entry = journal.entry(access, &ending);
+        self.shard.journals.add(recorders, entry);
     }
 }
 
@@ -410,7 +468,22 @@ impl Drop for Record<'_> {
         if is_callers && self.told_status() == CALLER_GONE {
             self.shard.meters.own.disconnects.add(1);
         }
-        self.write_line();
+        self.tell();
+    }
+}
+
+/// The journal of a request that begins; operators' requests are not recorded.
+#[cold]
+fn begun(request: &Request) -> Option<Box<Journal>> {
+    let is_callers = request.audience == Audience::Callers;
+    is_callers.then(|| Box::new(Journal::new(request.started)))
+}
+
+/// How long the first content of a stream took that the caller has.
+const fn first_content(response_time: Option<ResponseTime>) -> Option<Duration> {
+    match response_time {
+        Some(ResponseTime::FirstContent(span)) => Some(span),
+        Some(ResponseTime::Whole(_)) | None => None,
     }
 }
 

@@ -30,6 +30,7 @@ use crate::shard::net::timers::Cut;
 use crate::shard::request::admit;
 use crate::shard::request::after::After;
 use crate::shard::request::connect;
+use crate::shard::request::journal::Beginning;
 use crate::shard::request::permit::Permit;
 use crate::shard::request::record::Record;
 use crate::shard::request::refuse;
@@ -155,6 +156,7 @@ impl<'a> Errand<'a> {
         };
         record.attempts += 1;
         record.relayed_by = Some(&provider.name);
+        note_begun(record, provider, (&permit, now));
         let mut reached = self.reach(caller, provider, now, Pooled::Allowed).await;
         if let Err(Outcome::StaleConnection) = reached {
             permit.count(Outcome::StaleConnection);
@@ -167,6 +169,7 @@ impl<'a> Errand<'a> {
             Err(outcome) => {
                 let over = outcome == Outcome::CallerGone;
                 permit.settle(clock::now(), outcome, None, Tokens::ZERO);
+                record.end_attempt(outcome);
                 shard.reports.enforce().await;
                 if over {
                     return Taken::Over(stored_answer::leave(caller, record));
@@ -175,12 +178,16 @@ impl<'a> Errand<'a> {
             }
         };
         let up = &reached.up;
-        record.words = Words::of_head(reached.crossing.masks, up);
+        if let Some(journal) = &mut record.journal {
+            journal.sent(now, Dialect::Responses, reached.crossing.key);
+        }
+        record.hear(up.head.status, Words::of_head(reached.crossing.masks, up));
         let media = Media::of(up.head.value_of(&up.bytes, Known::ContentType));
         if (200..=299).contains(&up.head.status) && media == Media::Events {
             self.learn(provider.id);
             let (outcome, after) = stored_answer::relay(self, caller, record, reached).await;
             permit.settle(clock::now(), outcome, None, Tokens::ZERO);
+            record.end_attempt(outcome);
             return Taken::Over(after);
         }
         let limit = receive::limit(up.head.status);
@@ -208,6 +215,7 @@ impl<'a> Errand<'a> {
             }
         };
         permit.settle(clock::now(), outcome, None, Tokens::ZERO);
+        record.end_attempt(outcome);
         match outcome {
             Outcome::CallerGone => Taken::Over(stored_answer::leave(caller, record)),
             Outcome::Answered
@@ -371,6 +379,20 @@ impl<'a> Errand<'a> {
             },
         };
         refuse::tell(self.shard, caller, self.request, record, &refusal).await
+    }
+}
+
+/// Takes note that an attempt at `provider` begins at `at`.
+fn note_begun(record: &mut Record<'_>, provider: &Provider, (permit, at): (&Permit, Instant)) {
+    if let Some(journal) = &mut record.journal {
+        journal.begin(&Beginning {
+            provider,
+            model: "",
+            dialect: Dialect::Responses,
+            is_probe: permit.taken().probe.is_some(),
+            after: None,
+            at,
+        });
     }
 }
 

@@ -51,6 +51,12 @@ impl Used {
         }
     }
 
+    /// Whether nobody has told the tokens.
+    #[must_use]
+    pub fn is_estimated(&self) -> bool {
+        self.counted == Counted::ByEstimate
+    }
+
     /// As it is booked.
     #[must_use]
     pub fn spent(&self) -> Spent {

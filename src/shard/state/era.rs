@@ -15,6 +15,7 @@ use crate::exchange::masks::Masks;
 use crate::exchange::outbound::Prefixes;
 use crate::exchange::purse::Purse;
 use crate::ledger::terms::Terms;
+use crate::link::recorder::Recorders;
 use crate::wire::json;
 
 /// One configuration. A request keeps the one that it began under, to its end.
@@ -31,6 +32,8 @@ pub struct Era {
     pub masks: Masks,
     /// The lines for browsers, where pages of other origins may call.
     pub cors: Option<Cors>,
+    /// Those who record its requests; `None`: nobody does.
+    pub recorders: Option<Arc<Recorders>>,
     /// For connections that begin in it.
     tls: TlsSettings,
     /// The fixed part of the requests to each provider, in declaration order.
@@ -49,9 +52,17 @@ impl Era {
             masks: Masks::of(plan, token),
             cors: plan.cors.as_ref().map(Cors::new),
             prefixes: plan.providers.iter().map(Prefixes::new).collect(),
+            recorders: None,
             tls,
             terms,
         }
+    }
+
+    /// The same era, whose requests are recorded by `recorders`.
+    #[must_use]
+    pub fn recorded_by(self, recorders: Recorders) -> Self {
+        let recorders = (!recorders.is_empty()).then(|| Arc::new(recorders));
+        Self { recorders, ..self }
     }
 
     /// TLS settings for connections at `door`; `None`: they are not encrypted.

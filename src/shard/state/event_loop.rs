@@ -26,6 +26,7 @@ use crate::shard::net::rooms::Rooms;
 use crate::shard::state::access_log::AccessLog;
 use crate::shard::state::callers::HeldCallers;
 use crate::shard::state::common::Common;
+use crate::shard::state::journals::Journals;
 use crate::shard::state::lobby::Lobby;
 use crate::shard::state::meters::Meters;
 use crate::shard::state::relay::Spare;
@@ -68,6 +69,8 @@ pub struct Loop {
     pub access_log: Rc<AccessLog>,
     /// Writes access lines; `None`: they are not written.
     pub lines: Option<RefCell<Lines>>,
+    /// Entries of requests on their way to those who record them.
+    pub journals: Rc<Journals>,
     /// Memory for the futures of requests.
     pub rooms: Rooms,
     /// Machines of streams that later streams can use.
@@ -122,6 +125,7 @@ impl Loop {
             meters,
             access_log: Rc::new(AccessLog::new(to.log)),
             lines: to.lines.map(RefCell::new),
+            journals: Rc::default(),
             rooms: Rooms::default(),
             relays: RefCell::default(),
             known: RefCell::default(),

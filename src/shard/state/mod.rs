@@ -8,6 +8,7 @@ pub mod desk;
 pub mod era;
 pub mod event_loop;
 pub mod idle;
+pub mod journals;
 pub mod lobby;
 pub mod meters;
 pub mod relay;
