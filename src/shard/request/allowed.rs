@@ -3,49 +3,36 @@
 use std::ops::Range;
 
 use crate::dialect::ask::Ask;
-use crate::exchange::principal::Principal;
-use crate::exchange::refusal::Refusal;
+use crate::exchange::request::Request;
 use crate::shard::http::caller::Caller;
-use crate::shard::request::after::After;
 use crate::shard::request::look::look;
-use crate::shard::request::record::Record;
-use crate::shard::request::refuse;
+use crate::shard::request::unserved::Unserved;
 use crate::shard::state::shard::Shard;
 use crate::wire::json;
 
-/// Refuses a request, whose body stands `at` there, that names a model which its key may not ask
-/// for; `None`: it names none.
-pub async fn refused(
-    caller: &mut Caller,
-    record: &mut Record<'_>,
-    ask: &Ask<'_>,
-    at: Range<usize>,
-) -> Option<After> {
-    let (shard, request) = record.of();
-    let principal = request.principal.as_ref();
-    let principal = principal.filter(|principal| principal.is_restricted())?;
-    let denied = match denied(shard, caller, principal, (ask, at)).await {
-        Ok(denied) => denied?,
-        Err(refusal) => return Some(refuse::tell(shard, caller, request, record, &refusal).await),
-    };
-    let refusal = Refusal::ModelNotAllowed {
-        model: &denied,
-        key: &principal.key().name,
-    };
-    Some(refuse::tell(shard, caller, request, record, &refusal).await)
-}
-
-async fn denied(
+/// Looks at the models that a request names, whose body stands `at` there.
+///
+/// # Errors
+///
+/// One of them is not for the caller's key, or no helper thread has time for a large body.
+pub(super) async fn check<'a>(
     shard: &Shard,
     caller: &mut Caller,
-    principal: &Principal,
-    (ask, at): (&Ask<'_>, Range<usize>),
-) -> Result<Option<String>, Refusal<'static>> {
-    if !principal.allows_model(&ask.model) {
-        return Ok(Some(ask.model.clone().into_owned()));
-    }
-    let named = look(shard, caller, at, fallbacks).await?;
-    Ok(named.into_iter().find(|name| !principal.allows_model(name)))
+    (request, ask): (&'a Request, &Ask<'_>),
+    at: Range<usize>,
+) -> Result<(), Unserved<'a>> {
+    let principal = request.principal.as_ref();
+    let Some(principal) = principal.filter(|principal| principal.is_restricted()) else {
+        return Ok(());
+    };
+    let denied = if principal.allows_model(&ask.model) {
+        let named = look(shard, caller, at, fallbacks).await?;
+        named.into_iter().find(|name| !principal.allows_model(name))
+    } else {
+        Some(ask.model.clone().into_owned())
+    };
+    let key = &principal.key().name;
+    denied.map_or(Ok(()), |model| Err(Unserved::NotAllowed { model, key }))
 }
 
 /// The models of OpenRouter's `models`, which it falls back on.

@@ -105,13 +105,10 @@ async fn serve_one(place: &Place, caller: &mut Caller, arrived: Result<(), Stop>
     if caller.bytes.len() > arrived {
         request.ready = clock::now();
     }
-    if let Some(upload) = &mut caller.upload {
-        // Until all of it has come, it is not known where the next request begins.
-        upload.connection = std::mem::replace(&mut request.connection, Connection::Close);
-    }
+    close_before_end(caller, &mut request);
     caller.read_ahead();
     let end = body.at.end;
-    let after = match body.judged {
+    let answered = match body.judged {
         Judged::OnTheWay => {
             // In a box of its own: few requests need the room.
             Box::pin(on_the_way::answer(shard, caller, &request, &target, body)).await
@@ -120,11 +117,22 @@ async fn serve_one(place: &Place, caller: &mut Caller, arrived: Result<(), Stop>
             drive::answer(shard, caller, &request, &target, body).await
         }
     };
+    let after = match answered {
+        Ok(after) => after,
+        Err(unserved) => refuse::refuse(shard, caller, &request, &unserved.refusal()).await,
+    };
     if caller.upload.is_some() {
         return Box::pin(drop_rest(caller)).await;
     }
     caller.forget(end);
     after
+}
+
+/// Until all of an upload has come, it is not known where the next request begins.
+fn close_before_end(caller: &mut Caller, request: &mut Request) {
+    if let Some(upload) = &mut caller.upload {
+        upload.connection = std::mem::replace(&mut request.connection, Connection::Close);
+    }
 }
 
 /// How the body of a request for `target` is judged.

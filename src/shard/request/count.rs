@@ -35,15 +35,23 @@ use crate::shard::request::kept;
 use crate::shard::request::local::{self, Answer};
 use crate::shard::request::perform;
 use crate::shard::request::record::Record;
-use crate::shard::request::refuse;
 use crate::shard::request::translated;
+use crate::shard::request::unserved::Unserved;
 use crate::shard::request::words::Words;
 use crate::shard::state::desk::Desk;
 use crate::sys::clock;
 use crate::wire::json::{self, Kind};
 
 /// Answers with the tokens of the caller's prompt.
-pub async fn answer<'a>(job: &Job<'a>, caller: &mut Caller, record: &mut Record<'a>) -> After {
+///
+/// # Errors
+///
+/// infermux stops, or no helper thread has time for a large prompt.
+pub(super) async fn answer<'a>(
+    job: &Job<'a>,
+    caller: &mut Caller,
+    record: &mut Record<'a>,
+) -> Result<After, Unserved<'a>> {
     let until = clock::now() + COUNTED_WITHIN;
     let places = 0..job.routed.route.candidates.len();
     for place in places.filter(|place| job.routed.is_candidate(*place)) {
@@ -56,15 +64,14 @@ pub async fn answer<'a>(job: &Job<'a>, caller: &mut Caller, record: &mut Record<
             record.end_attempt(outcome);
         }
         if caller.is_cut_off() && outcome == Some(Outcome::CallerGone) {
-            let refusal = Refusal::ShuttingDown;
-            return refuse::tell(job.shard, caller, job.request, record, &refusal).await;
+            return Err(Refusal::ShuttingDown.into());
         }
         match outcome {
             Some(Outcome::CallerGone) => {
                 record.caller_gone();
-                return After::Close;
+                return Ok(After::Close);
             }
-            Some(_) => return after::after(job.shard, record.connection),
+            Some(_) => return Ok(after::after(job.shard, record.connection)),
             None => {}
         }
     }
@@ -222,19 +229,17 @@ async fn tell<'a>(
 }
 
 /// Tells the estimate.
-async fn estimated<'a>(job: &Job<'a>, caller: &mut Caller, record: &mut Record<'a>) -> After {
+async fn estimated<'a>(
+    job: &Job<'a>,
+    caller: &mut Caller,
+    record: &mut Record<'a>,
+) -> Result<After, Unserved<'a>> {
     let (at, dialect) = (job.body.clone(), job.endpoint.dialect());
-    let count = if at.len() <= TRANSLATED_AT_ONCE_BYTES_MAX {
-        Ok(estimate(dialect, &caller.bytes[at]))
+    let count: Tokens = if at.len() <= TRANSLATED_AT_ONCE_BYTES_MAX {
+        estimate(dialect, &caller.bytes[at])
     } else {
         let work = move |message: &[u8]| estimate(dialect, &message[at]);
-        help::make_of_message(&job.shard.helpers, caller, work).await
-    };
-    let count: Tokens = match count {
-        Ok(count) => count,
-        Err(refusal) => {
-            return refuse::tell(job.shard, caller, job.request, record, &refusal).await;
-        }
+        help::make_of_message(&job.shard.helpers, caller, work).await?
     };
     let object = match dialect {
         Dialect::Chat | Dialect::Messages => "",
@@ -245,7 +250,7 @@ async fn estimated<'a>(job: &Job<'a>, caller: &mut Caller, record: &mut Record<'
         fields: ESTIMATED.to_owned(),
         ..Answer::json(200, body.into_bytes())
     };
-    local::answer(job.shard, caller, job.request, record, answer).await
+    Ok(local::answer(job.shard, caller, job.request, record, answer).await)
 }
 
 /// How many tokens a prompt of this dialect is likely to have.

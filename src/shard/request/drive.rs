@@ -49,34 +49,36 @@ use crate::shard::request::refuse;
 use crate::shard::request::spend;
 use crate::shard::request::stored;
 use crate::shard::request::translated;
+use crate::shard::request::unserved::Unserved;
 use crate::shard::state::shard::Shard;
 use crate::sys::clock;
 
 /// Answers a request whose `body` has arrived.
-pub async fn answer(
-    shard: &Rc<Shard>,
+///
+/// # Errors
+///
+/// It cannot be read, or asks for what there is not.
+pub(super) async fn answer<'a>(
+    shard: &'a Rc<Shard>,
     caller: &mut Caller,
-    request: &Request,
-    target: &Target,
+    request: &'a Request,
+    target: &'a Target,
     body: Body,
-) -> After {
+) -> Result<After, Unserved<'a>> {
     match target {
         Target::Infer(endpoint, deployment) => {
             let (io, limit) = (&shard.io, shard.server.max_body_bytes);
-            let decoding = decode::request(io, limit, caller, body, deployment.as_deref());
-            match decoding.await {
-                Ok(body) => infer(shard, caller, request, *endpoint, body).await,
-                Err(refusal) => refuse::refuse(shard, caller, request, &refusal).await,
-            }
+            let body = decode::request(io, limit, caller, body, deployment.as_deref()).await?;
+            infer(shard, caller, request, *endpoint, body).await
         }
         // `on_the_way` answers it.
-        Target::Passed(_) => After::Close,
-        Target::Root => local::root(shard, caller, request).await,
-        Target::Preflight(lines) => local::preflight(shard, caller, request, lines).await,
+        Target::Passed(_) => Ok(After::Close),
+        Target::Root => Ok(local::root(shard, caller, request).await),
+        Target::Preflight(lines) => Ok(local::preflight(shard, caller, request, lines).await),
         Target::Models => models::all(shard, caller, request).await,
         Target::Model(id) => models::one(shard, caller, request, id).await,
-        Target::Stored(what) => stored::answer(shard, caller, request, what, body).await,
-        Target::Manage(what) => manage::answer(shard, caller, request, what, body).await,
+        Target::Stored(what) => Ok(stored::answer(shard, caller, request, what, body).await),
+        Target::Manage(what) => Ok(manage::answer(shard, caller, request, what, body).await),
     }
 }
 
@@ -86,7 +88,7 @@ async fn infer(
     request: &Request,
     endpoint: Endpoint,
     body: Body,
-) -> After {
+) -> Result<After, Unserved<'static>> {
     let (small, at) = (body.small_message(caller), body.at.clone());
     let head = match &small {
         Some(message) => Rc::clone(message),
@@ -94,24 +96,14 @@ async fn infer(
         None => Rc::new(caller.bytes[..at.start].to_vec()),
     };
     let read = match &small {
-        Some(message) => Ok(read_ask(endpoint.dialect(), &message[at.clone()])),
-        None => ask::read_large(shard, caller, endpoint.dialect(), body).await,
+        Some(message) => read_ask(endpoint.dialect(), &message[at.clone()]),
+        None => ask::read_large(shard, caller, endpoint.dialect(), body).await?,
     };
-    let mut ask = match read {
-        Ok(Ok(ask)) => ask,
-        Ok(Err(fault)) => {
-            let fault = fault.to_string();
-            return refuse::refuse(shard, caller, request, &Refusal::InvalidRequest(&fault)).await;
-        }
-        Err(refusal) => return refuse::refuse(shard, caller, request, &refusal).await,
-    };
+    let mut ask = read.map_err(|fault| Unserved::Invalid(fault.to_string()))?;
     let mut parcel = None;
     if endpoint.is_passed_on() {
         let reading = parcel::read(shard, caller, (endpoint, at.clone()), &mut ask);
-        parcel = match Box::pin(reading).await {
-            Ok(parcel) => Some(parcel),
-            Err(refusal) => return refuse::refuse(shard, caller, request, &refusal).await,
-        };
+        parcel = Some(Box::pin(reading).await?);
     }
     let asked = Asked {
         endpoint,
@@ -120,7 +112,7 @@ async fn infer(
         ask: &ask,
         parcel: parcel.as_ref(),
     };
-    route(shard, caller, request, asked).await
+    Ok(route(shard, caller, request, asked).await)
 }
 
 /// What a request asks for, once its body was read.
@@ -144,6 +136,25 @@ pub(super) async fn route<'a>(
     request: &'a Request,
     asked: Asked<'a>,
 ) -> After {
+    let mut record = Record::new(shard, request);
+    record.asks(asked.endpoint, asked.ask);
+    #[cfg(debug_assertions)]
+    mishap::play(caller);
+    match serve((shard, request), caller, &mut record, asked).await {
+        Ok(after) => after,
+        Err(unserved) => {
+            refuse::tell(shard, caller, request, &mut record, &unserved.refusal()).await
+        }
+    }
+}
+
+/// Serves a request whose body has been read.
+async fn serve<'a>(
+    (shard, request): (&'a Rc<Shard>, &'a Request),
+    caller: &mut Caller,
+    record: &mut Record<'a>,
+    asked: Asked<'a>,
+) -> Result<After, Unserved<'a>> {
     let Asked {
         endpoint,
         head,
@@ -151,21 +162,11 @@ pub(super) async fn route<'a>(
         ask,
         parcel,
     } = asked;
-    let mut record = Record::new(shard, request);
-    record.asks(endpoint, ask);
-    #[cfg(debug_assertions)]
-    mishap::play(caller);
-    if let Some(after) = allowed::refused(caller, &mut record, ask, at.clone()).await {
-        return after;
-    }
+    allowed::check(shard, caller, (request, ask), at.clone()).await?;
     let Some(routed) = choose::route(shard, endpoint, &ask.model) else {
-        let refusal = choose::not_found(shard, endpoint, &ask.model);
-        return refuse::tell(shard, caller, request, &mut record, &refusal).await;
+        return Err(choose::not_found(shard, endpoint, &ask.model).into());
     };
-    let pins = match pins::read(shard, caller, (endpoint, &routed), at.clone()).await {
-        Ok(pins) => pins,
-        Err(unserved) => return unserved.tell(shard, caller, request, &mut record).await,
-    };
+    let pins = pins::read(shard, caller, (endpoint, &routed), at.clone()).await?;
     let begun = Begun {
         endpoint,
         head,
@@ -176,35 +177,21 @@ pub(super) async fn route<'a>(
         parcel,
     };
     let mut job = begun.job(shard, request);
-    if job.routed.route.affinity.is_some()
-        && let Err(refusal) = affinity::read(&mut job, caller).await
-    {
-        return refuse::tell(shard, caller, request, &mut record, &refusal).await;
+    if job.routed.route.affinity.is_some() {
+        affinity::read(&mut job, caller).await?;
     }
-    serve(&mut job, caller, &mut record).await
-}
-
-/// Answers a request whose body has been read.
-async fn serve<'a>(job: &mut Job<'a>, caller: &mut Caller, record: &mut Record<'a>) -> After {
-    let (shard, request) = (job.shard, job.request);
-    if let Err(fault) = pins::narrow(job) {
-        return fault.tell(shard, caller, request, record).await;
+    pins::narrow(&mut job)?;
+    if let Err(halt) = admit::pass(&mut job, record) {
+        Box::pin(admit::later(&mut job, record, halt)).await?;
     }
-    if let Err(halt) = admit::pass(job, record)
-        && let Err(refusal) = Box::pin(admit::later(job, record, halt)).await
-    {
-        return refuse::tell(shard, caller, request, record, &refusal).await;
+    if matches!(endpoint, Endpoint::CountTokens | Endpoint::InputTokens) {
+        return count::answer(&job, caller, record).await;
     }
-    if matches!(job.endpoint, Endpoint::CountTokens | Endpoint::InputTokens) {
-        return count::answer(job, caller, record).await;
-    }
-    if job.model_override.is_some()
-        && let Err(fault) = pins::narrow(job)
-    {
-        return fault.tell(shard, caller, request, record).await;
+    if job.model_override.is_some() {
+        pins::narrow(&mut job)?;
     }
     job.record_route(record);
-    Drive::new(job, caller, record).run().await
+    Drive::new(&job, caller, record).run().await
 }
 
 /// One inference request on its way over its candidates.
@@ -244,19 +231,15 @@ impl<'d, 'a> Drive<'d, 'a> {
 
     /// Carries out what the request's course says, until the caller has an answer or nobody is
     /// left.
-    async fn run(&mut self) -> After {
+    async fn run(&mut self) -> Result<After, Unserved<'a>> {
         let mut action = Action::Survey;
         loop {
-            let done = match action {
-                Action::Survey => Ok(self.survey().await),
-                Action::Take(place) => self.take(place).await,
-                Action::Send(this) => self.send(this).await,
-                Action::Refuse => return self.tell_nobody().await,
+            action = match action {
+                Action::Survey => self.survey().await,
+                Action::Take(place) => self.take(place).await?,
+                Action::Send(this) => self.send(this).await?,
+                Action::Refuse => return Ok(self.tell_nobody().await),
                 Action::Tell(verdict) => return self.tell(verdict).await,
-            };
-            action = match done {
-                Ok(action) => action,
-                Err(refusal) => return self.refuse(&refusal).await,
             };
             if action == Action::Survey {
                 self.now = clock::now();
@@ -411,12 +394,6 @@ impl<'d, 'a> Drive<'d, 'a> {
         }
     }
 
-    /// Tells the caller that infermux itself cannot go on.
-    async fn refuse(&mut self, refusal: &Refusal<'_>) -> After {
-        let Job { shard, request, .. } = self.job;
-        refuse::tell(shard, self.caller, request, self.record, refusal).await
-    }
-
     /// Tells the caller that nobody can take the request, and why.
     async fn tell_nobody(&mut self) -> After {
         let Some(survey) = &self.nobody else {
@@ -427,10 +404,10 @@ impl<'d, 'a> Drive<'d, 'a> {
     }
 
     /// Tells the caller what a verdict says.
-    async fn tell(&mut self, verdict: Verdict) -> After {
+    async fn tell(&mut self, verdict: Verdict) -> Result<After, Unserved<'a>> {
         let (job, course) = (self.job, &self.course);
         let (caller, record) = (&mut *self.caller, &mut *self.record);
-        match verdict {
+        let after = match verdict {
             Verdict::Answer => after::after(job.shard, record.connection),
             Verdict::PassThrough => {
                 let blamed = course.blamed().map(|blamed| blamed.candidate);
@@ -447,8 +424,7 @@ impl<'d, 'a> Drive<'d, 'a> {
             // The stream has its error frame; its end without a last chunk says the rest.
             Verdict::StreamCut | Verdict::StreamStalled => After::Close,
             Verdict::Nothing if caller.is_cut_off() && record.is_tellable() => {
-                let refusal = Refusal::ShuttingDown;
-                refuse::tell(job.shard, caller, job.request, record, &refusal).await
+                return Err(Refusal::ShuttingDown.into());
             }
             Verdict::Nothing => {
                 // Whatever was begun, the caller does not have it.
@@ -465,6 +441,7 @@ impl<'d, 'a> Drive<'d, 'a> {
                 Some(blamed) => refuse::tell_verdict(job, caller, record, verdict, blamed).await,
                 None => After::Close,
             },
-        }
+        };
+        Ok(after)
     }
 }

@@ -25,9 +25,10 @@ use crate::shard::request::allowed;
 use crate::shard::request::choose;
 use crate::shard::request::job::{Begun, Job};
 use crate::shard::request::local::{self, Answer};
-use crate::shard::request::pins::{self, Unserved};
+use crate::shard::request::pins;
 use crate::shard::request::record::Record;
 use crate::shard::request::refuse;
+use crate::shard::request::unserved::Unserved;
 use crate::shard::state::shard::Shard;
 use crate::wire::json;
 
@@ -194,15 +195,15 @@ fn refused(mut told: Explained, refusal: &Refusal<'_>, asked: &Asked) -> Explain
 /// What the request refers to stands in the way.
 fn unserved_told<'q>(
     told: Explained,
-    unserved: Unserved,
+    unserved: Unserved<'static>,
     asked: &Asked,
 ) -> Result<Explained, Refusal<'q>> {
     match unserved {
-        Unserved::Fault(fault) => {
-            let fault = fault.to_string();
-            Ok(refused(told, &Refusal::InvalidRequest(&fault), asked))
-        }
+        // infermux itself cannot go on.
         Unserved::Refused(refusal) => Err(refusal),
+        Unserved::Invalid(_) | Unserved::NotAllowed { .. } => {
+            Ok(refused(told, &unserved.refusal(), asked))
+        }
     }
 }
 

@@ -53,6 +53,7 @@ mod stored_answer;
 pub mod stream;
 pub mod translated;
 pub mod unit_cost;
+mod unserved;
 mod unsettled;
 mod upload;
 pub mod used;

@@ -1,7 +1,6 @@
 //! `GET /v1/models` and `GET /v1/models/{id}`: answered from the catalogue that is published, and
 //! never by a provider.
 
-use std::rc::Rc;
 use std::sync::Arc;
 
 use crate::base::endpoint::Dialect;
@@ -13,23 +12,23 @@ use crate::shard::http::caller::Caller;
 use crate::shard::request::after::After;
 use crate::shard::request::local::{self, Answer};
 use crate::shard::request::record::Record;
-use crate::shard::request::refuse;
+use crate::shard::request::unserved::Unserved;
 use crate::shard::state::shard::Shard;
 
 /// Answers with all models, or with the page of them that the caller asks for.
-pub async fn all(shard: &Rc<Shard>, caller: &mut Caller, request: &Request) -> After {
-    let mut record = Record::new(shard, request);
-    match list(shard, caller, request) {
-        Ok(text) => {
-            let answer = Answer::published(text);
-            local::answer(shard, caller, request, &mut record, answer).await
-        }
-        Err(fault) => {
-            let fault = fault.to_string();
-            let refusal = Refusal::InvalidRequest(&fault);
-            refuse::tell(shard, caller, request, &mut record, &refusal).await
-        }
-    }
+///
+/// # Errors
+///
+/// There is no such page.
+pub(super) async fn all(
+    shard: &Shard,
+    caller: &mut Caller,
+    request: &Request,
+) -> Result<After, Unserved<'static>> {
+    let list = list(shard, caller, request);
+    let text = list.map_err(|fault| Unserved::Invalid(fault.to_string()))?;
+    let (mut record, answer) = (Record::new(shard, request), Answer::published(text));
+    Ok(local::answer(shard, caller, request, &mut record, answer).await)
 }
 
 /// The list for a caller, which sees what its key may ask for; OpenAI's has no pages.
@@ -63,21 +62,22 @@ fn restricted(request: &Request) -> Option<&Principal> {
 }
 
 /// Answers with the model called `id`.
-pub async fn one(shard: &Rc<Shard>, caller: &mut Caller, request: &Request, id: &str) -> After {
-    let mut record = Record::new(shard, request);
+///
+/// # Errors
+///
+/// There is no such model, or it is not for the caller's key.
+pub(super) async fn one<'a>(
+    shard: &Shard,
+    caller: &mut Caller,
+    request: &Request,
+    id: &'a str,
+) -> Result<After, Unserved<'a>> {
     let is_seen = restricted(request).is_none_or(|principal| principal.allows_model(id));
     let entry = shard.catalogue.look(|catalogue| {
         let entry = catalogue.entry(request.dialect, id).filter(|_| is_seen);
         entry.map(<[u8]>::to_vec)
     });
-    match entry {
-        Some(entry) => {
-            let answer = Answer::json(200, entry);
-            local::answer(shard, caller, request, &mut record, answer).await
-        }
-        None => {
-            let refusal = Refusal::ModelNotFound { model: id };
-            refuse::tell(shard, caller, request, &mut record, &refusal).await
-        }
-    }
+    let entry = entry.ok_or(Refusal::ModelNotFound { model: id })?;
+    let (mut record, answer) = (Record::new(shard, request), Answer::json(200, entry));
+    Ok(local::answer(shard, caller, request, &mut record, answer).await)
 }

@@ -5,7 +5,6 @@ use std::rc::Rc;
 
 use crate::dialect::ask::Ask;
 use crate::exchange::passed::Passed;
-use crate::exchange::refusal::Refusal;
 use crate::exchange::request::Request;
 use crate::exchange::target::Target;
 use crate::shard::http::body::Body;
@@ -14,25 +13,26 @@ use crate::shard::http::decode;
 use crate::shard::request::after::After;
 use crate::shard::request::drive::{self, Asked};
 use crate::shard::request::parcel::{self, Parcel};
-use crate::shard::request::refuse;
+use crate::shard::request::unserved::Unserved;
 use crate::shard::state::shard::Shard;
 
 /// Answers a request whose `body`, or the beginning of it, has arrived.
-pub async fn answer(
-    shard: &Rc<Shard>,
+///
+/// # Errors
+///
+/// It cannot be read.
+pub(super) async fn answer<'a>(
+    shard: &'a Rc<Shard>,
     caller: &mut Caller,
-    request: &Request,
-    target: &Target,
+    request: &'a Request,
+    target: &'a Target,
     body: Body,
-) -> After {
+) -> Result<After, Unserved<'a>> {
     let (io, limit) = (&shard.io, shard.server.max_body_bytes);
-    let body = match decode::request(io, limit, caller, body, None).await {
-        Ok(body) => body,
-        Err(refusal) => return refuse::refuse(shard, caller, request, &refusal).await,
-    };
+    let body = decode::request(io, limit, caller, body, None).await?;
     match target {
         Target::Infer(..) => form(shard, caller, request, target, body).await,
-        Target::Passed(passed) => pass(shard, caller, request, passed, body).await,
+        Target::Passed(passed) => Ok(pass(shard, caller, request, passed, body).await),
         Target::Root
         | Target::Preflight(_)
         | Target::Models
@@ -49,19 +49,14 @@ async fn form(
     request: &Request,
     target: &Target,
     body: Body,
-) -> After {
+) -> Result<After, Unserved<'static>> {
     let Target::Infer(endpoint, named) = target else {
-        return After::Close;
+        return Ok(After::Close);
     };
     let (endpoint, named) = (*endpoint, named.as_deref());
     let head = caller.bytes[..body.at.start].to_vec();
-    let (ask, parcel) = match parcel::read_form(caller, body.at.clone(), named).await {
-        Ok(read) => read,
-        Err(fault) => {
-            let fault = fault.to_string();
-            return refuse::refuse(shard, caller, request, &Refusal::InvalidRequest(&fault)).await;
-        }
-    };
+    let read = parcel::read_form(caller, body.at.clone(), named).await;
+    let (ask, parcel) = read.map_err(|fault| Unserved::Invalid(fault.to_string()))?;
     let asked = Asked {
         endpoint,
         head: &head,
@@ -69,7 +64,7 @@ async fn form(
         ask: &ask,
         parcel: Some(&parcel),
     };
-    drive::route(shard, caller, request, asked).await
+    Ok(drive::route(shard, caller, request, asked).await)
 }
 
 /// Answers a request that names no model.

@@ -10,58 +10,30 @@ use crate::dialect::responses::references;
 use crate::exchange::course::{Course, Part, Reasoning};
 use crate::exchange::pins::{Candidate, NotMine, PinFault, Pins};
 use crate::exchange::refusal::Refusal;
-use crate::exchange::request::Request;
 use crate::exchange::route::Routed;
 use crate::shard::http::caller::Caller;
 use crate::shard::http::upstream::Upstream;
-use crate::shard::request::after::After;
 use crate::shard::request::attempt::Attempt;
 use crate::shard::request::choose;
 use crate::shard::request::job::Job;
 use crate::shard::request::look::look;
-use crate::shard::request::record::Record;
-use crate::shard::request::refuse;
 use crate::shard::request::spend;
+use crate::shard::request::unserved::Unserved;
 use crate::shard::state::shard::Shard;
 use crate::sys::clock;
 
-/// Why a request cannot be served.
-pub(super) enum Unserved {
-    /// What it refers to stands in the way.
-    Fault(PinFault),
-    /// infermux itself cannot go on.
-    Refused(Refusal<'static>),
-}
-
-impl Unserved {
-    /// Tells the caller.
-    pub(super) async fn tell(
-        self,
-        shard: &Shard,
-        caller: &mut Caller,
-        request: &Request,
-        record: &mut Record<'_>,
-    ) -> After {
-        let why = match &self {
-            Self::Fault(fault) => fault.to_string(),
-            Self::Refused(_) => String::new(),
-        };
-        let refusal = match &self {
-            Self::Fault(_) => Refusal::InvalidRequest(&why),
-            Self::Refused(refusal) => *refusal,
-        };
-        refuse::tell(shard, caller, request, record, &refusal).await
-    }
-}
-
 /// What a request refers to whose body stands at `at` in the caller's bytes. Only what may decide
 /// anything is looked for: with one candidate and one provider that makes ids, nothing does.
+///
+/// # Errors
+///
+/// What it refers to cannot be served together, or no helper thread has time for a large body.
 pub(super) async fn read(
     shard: &Rc<Shard>,
     caller: &mut Caller,
     (endpoint, routed): (Endpoint, &Routed<'_>),
     at: Range<usize>,
-) -> Result<Pins, Unserved> {
+) -> Result<Pins, Unserved<'static>> {
     if endpoint.dialect() != Dialect::Responses {
         return Ok(Pins::default());
     }
@@ -74,12 +46,15 @@ pub(super) async fn read(
             Ok(Pins::default())
         }
     };
-    let pins = look(shard, caller, at, read).await;
-    pins.map_err(Unserved::Refused)?.map_err(Unserved::Fault)
+    look(shard, caller, at, read).await?.map_err(unserved)
 }
 
 /// Leaves only those among the job's candidates that may serve it.
-pub(super) fn narrow(job: &mut Job<'_>) -> Result<(), Unserved> {
+///
+/// # Errors
+///
+/// None of them may.
+pub(super) fn narrow(job: &mut Job<'_>) -> Result<(), Unserved<'static>> {
     let candidates = job.routed.route.candidates.iter().enumerate();
     let candidates = candidates.map(|(place, one)| Candidate {
         provider: one.provider,
@@ -91,10 +66,14 @@ pub(super) fn narrow(job: &mut Job<'_>) -> Result<(), Unserved> {
             Some(provider) => format!("the provider {}", provider.name),
             None => "a provider that is not configured any more".to_owned(),
         });
-    if let Some(admitted) = admitted.map_err(Unserved::Fault)? {
+    if let Some(admitted) = admitted.map_err(unserved)? {
         job.routed.keep_only(admitted);
     }
     Ok(())
+}
+
+fn unserved(fault: PinFault) -> Unserved<'static> {
+    Unserved::Invalid(fault.to_string())
 }
 
 /// How the search for the provider that knows what a request refers to goes on.

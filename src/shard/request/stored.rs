@@ -35,6 +35,7 @@ use crate::shard::request::permit::Permit;
 use crate::shard::request::record::Record;
 use crate::shard::request::refuse;
 use crate::shard::request::stored_answer::{self, Errand, Reached, Told};
+use crate::shard::request::unserved::Unserved;
 use crate::shard::request::words::Words;
 use crate::shard::state::shard::Shard;
 use crate::sys::clock;
@@ -62,37 +63,51 @@ pub(super) async fn answer(
     body: Body,
 ) -> After {
     let mut record = Record::new(shard, request);
-    let id = stored.id.as_deref().unwrap_or_default();
-    let message = Rc::clone(&caller.bytes);
+    match serve(shard, caller, &mut record, (stored, body)).await {
+        Ok(after) => after,
+        Err(unserved) => {
+            refuse::tell(shard, caller, request, &mut record, &unserved.refusal()).await
+        }
+    }
+}
+
+/// Serves such a request.
+async fn serve<'a>(
+    shard: &'a Rc<Shard>,
+    caller: &mut Caller,
+    record: &mut Record<'a>,
+    (stored, body): (&'a Stored, Body),
+) -> Result<After, Unserved<'a>> {
+    let (_, request) = record.of();
     if body.at.len() > ONE_SEND_BYTES_MAX {
         let limit = ONE_SEND_BYTES_MAX;
-        let refusal = Refusal::RequestTooLarge { limit };
-        return refuse::tell(shard, caller, request, &mut record, &refusal).await;
+        return Err(Refusal::RequestTooLarge { limit }.into());
     }
     let asked = (&**shard, request);
-    if let Err(halt) = admit::pass_free(asked, &mut record, None)
-        && let Err(refusal) = Box::pin(admit::later_free(asked, &mut record, (None, halt))).await
-    {
-        return refuse::tell(shard, caller, request, &mut record, &refusal).await;
+    if let Err(halt) = admit::pass_free(asked, record, None) {
+        Box::pin(admit::later_free(asked, record, (None, halt))).await?;
     }
     let errand = Errand {
         shard,
         request,
         stored,
-        id,
-        message,
+        id: stored.id.as_deref().unwrap_or_default(),
+        message: Rc::clone(&caller.bytes),
         body,
     };
-    errand.run(caller, &mut record).await
+    errand.run(caller, record).await
 }
 
 impl<'a> Errand<'a> {
-    async fn run(&self, caller: &mut Caller, record: &mut Record<'a>) -> After {
-        let shard = self.shard;
+    async fn run(
+        &self,
+        caller: &mut Caller,
+        record: &mut Record<'a>,
+    ) -> Result<After, Unserved<'a>> {
         let (mut unknown, mut missed) = (None, None);
         for provider in self.candidates() {
             match self.ask(caller, record, provider).await {
-                Taken::Over(after) => return after,
+                Taken::Over(after) => return Ok(after),
                 Taken::Unknown(told) => unknown = Some((provider, told)),
                 missing => missed = Some((provider, missing)),
             }
@@ -100,7 +115,7 @@ impl<'a> Errand<'a> {
         match (missed, unknown) {
             // The one that could not be asked may have it.
             (Some((provider, Taken::Out(standing))), _) => {
-                self.tell_out(caller, record, provider, standing).await
+                Ok(self.tell_out(caller, record, provider, standing).await)
             }
             (Some((provider, Taken::Failed(outcome))), _) => {
                 let last = LastWord {
@@ -110,17 +125,15 @@ impl<'a> Errand<'a> {
                     retry: Duration::ZERO,
                 };
                 let refusal = Refusal::of_verdict(outcome.verdict(), &last);
-                let refusal = refusal.unwrap_or(Refusal::UpstreamError {
-                    provider: &provider.name,
-                    outcome,
-                });
-                refuse::tell(shard, caller, self.request, record, &refusal).await
+                Err(Unserved::Refused(refusal.unwrap_or(
+                    Refusal::UpstreamError {
+                        provider: &provider.name,
+                        outcome,
+                    },
+                )))
             }
-            (_, Some((_, told))) => stored_answer::tell(self, caller, record, told).await,
-            (_, None) => {
-                let refusal = Refusal::ResponseNotFound;
-                refuse::tell(shard, caller, self.request, record, &refusal).await
-            }
+            (_, Some((_, told))) => Ok(stored_answer::tell(self, caller, record, told).await),
+            (_, None) => Err(Refusal::ResponseNotFound.into()),
         }
     }
 
