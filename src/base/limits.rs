@@ -234,6 +234,10 @@ pub const ROWS_KEPT_MAX: usize = 16;
 pub const CIRCUIT_CHANGES_MAX: usize = 2 * PROVIDERS_MAX;
 /// Most changes of circuits that are kept for operators; the oldest are dropped.
 pub const CHANGES_KEPT_MAX: usize = 64;
+/// Most requests that failed, that were refused and that were slow, of each so many, that are kept
+/// for operators: each takes half a KiB, and 2 KiB where all of its names are as long as they may
+/// be.
+pub const NOTED_KEPT_MAX: usize = 200;
 /// Largest state file that is read, in bytes: 10,000 callers with a few months each need 2 MiB, and
 /// callers that had a budget within the last year come on top.
 pub const STATE_BYTES_MAX: u64 = 64 << 20;

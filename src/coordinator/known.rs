@@ -8,6 +8,7 @@ use crate::config::scope::{Budget, Scope};
 use crate::coordinator::time::Time;
 use crate::exchange::callers::Callers;
 use crate::ledger::totals::Totals;
+use crate::link::gate::Process;
 use crate::link::orders::Health;
 use crate::link::progress::Progress;
 use crate::report::status::SharedReport;
@@ -35,6 +36,8 @@ pub struct Known {
     pub reloads: [u64; 2],
     /// Bytes of items of translated answers that are remembered.
     pub remembered: u64,
+    /// The words of the process.
+    pub process: Arc<Process>,
     /// Which event loops turn.
     pub progress: Arc<Progress>,
     /// How the instance stands with those that it shares limits and budgets with.

@@ -16,6 +16,7 @@ pub mod opening;
 pub mod outages;
 pub mod publish;
 pub mod quotas;
+mod recent;
 pub mod reports;
 pub mod run;
 pub mod save;

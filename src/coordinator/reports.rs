@@ -2,20 +2,25 @@
 //! neither a shard nor the coordinator.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use crate::base::money::NanoUsd;
 use crate::base::spent::Spent;
 use crate::config::accounts::Account;
 use crate::config::scope::Scope;
 use crate::coordinator::known::{Known, ProviderStanding};
-use crate::coordinator::{allowances, keys, metrics};
+use crate::coordinator::time::Time;
+use crate::coordinator::{allowances, keys, metrics, recent};
+use crate::ledger::lately::Lately;
 use crate::ledger::timeline::Span;
 use crate::ledger::totals::{SeriesTotal, Totals};
+use crate::link::gate::Process;
 use crate::link::histogram::HistogramSum;
 use crate::link::meters::{NOBODY, Party};
+use crate::link::noted::{Form, NotedRequest, Trouble};
 use crate::link::orders::Health;
 use crate::link::queue::Taker;
-use crate::link::reports::{Ask, Question};
+use crate::link::reports::{Ask, Question, RequestsShown};
 use crate::report::costs::{
     BucketReport, CallerReport, CostReport, ModelsReport, PartiesReport, PartyList, PartyName,
     PartyReport, TimeseriesReport,
@@ -23,22 +28,44 @@ use crate::report::costs::{
 use crate::report::dollars::Usd;
 use crate::report::latency::{LatencyReport, SeriesReport, Spread};
 use crate::report::providers::body;
+use crate::report::requests::{RequestReport, RequestsReport, SlowFrom};
 use crate::report::status::StatusReport;
 use crate::sys::cores;
 
-/// A question, and the coordinator's knowledge when it came to be answered.
-pub struct Job {
-    /// The question, and where its answer goes.
-    pub ask: Ask,
-    /// The coordinator's knowledge.
-    pub known: Known,
+/// A piece of work.
+pub enum Job {
+    /// A question, and the coordinator's knowledge when it came to be answered.
+    Answer(Ask, Box<Known>),
+    /// A look at the counters, for the last five minutes.
+    Look {
+        /// The moment.
+        time: Time,
+        /// The counters.
+        totals: Arc<Totals>,
+        /// Where it is published from when on requests are slow.
+        process: Arc<Process>,
+    },
 }
 
-/// Answers one question after the other, until no sender is left.
+/// Does one piece of work after the other, until no sender is left.
 pub fn run(jobs: &Taker<Job>) {
     cores::step_back();
-    while let Some(Job { ask, known }) = jobs.next() {
-        ask.reply.give(answer(&ask.question, &known));
+    let mut lately = Lately::default();
+    while let Some(job) = jobs.next() {
+        match job {
+            Job::Answer(ask, known) => {
+                let body = match &ask.question {
+                    Question::Recent => recent::report(&lately, &known),
+                    question => answer(question, &known),
+                };
+                ask.reply.give(body);
+            }
+            Job::Look {
+                time,
+                totals,
+                process,
+            } => recent::look(&mut lately, &totals, time, &process.noted),
+        }
     }
 }
 
@@ -46,11 +73,14 @@ fn answer(question: &Question, known: &Known) -> Vec<u8> {
     let totals = &*known.totals;
     let period = totals.month();
     match question {
-        // The coordinator answers these itself: they need no totals.
-        Question::Providers | Question::Changes | Question::Circuit(..) | Question::Adopt => {
-            Vec::new()
-        }
+        // They are answered elsewhere.
+        Question::Providers
+        | Question::Changes
+        | Question::Circuit(..)
+        | Question::Recent
+        | Question::Adopt => Vec::new(),
         Question::Status => body(&status(known)),
+        Question::Requests(shown) => body(&requests(known, *shown)),
         Question::Metrics => metrics::text(known).into_bytes(),
         Question::Latency => body(&latency(totals)),
         Question::Costs => body(&costs(totals)),
@@ -98,6 +128,45 @@ fn status(known: &Known) -> StatusReport {
         errors_last_minute: loops().map(|meter| meter.errors.sum(now)).sum(),
         stalled_shards: known.progress.stalled(),
         shared: known.shared.clone(),
+    }
+}
+
+fn requests(known: &Known, shown: RequestsShown) -> RequestsReport {
+    let noted = &known.process.noted;
+    let one = shown.trouble.as_slice();
+    let troubles = if one.is_empty() { &Trouble::ALL } else { one };
+    let requests = noted.last(troubles, shown.most);
+    let requests = requests.iter().map(|one| request(one)).collect();
+    RequestsReport {
+        slow_from_ms: SlowFrom {
+            first_content: noted.slow_from(Form::Stream),
+            whole_answer: noted.slow_from(Form::Whole),
+        },
+        requests,
+    }
+}
+
+fn request(one: &NotedRequest) -> RequestReport {
+    RequestReport {
+        time: one.time,
+        kind: one.trouble.name(),
+        request_id: one.id.clone(),
+        upstream_request_id: one.upstream_id.clone(),
+        endpoint: one.endpoint,
+        caller: one.caller.clone(),
+        key: one.key.clone(),
+        team: one.team.clone(),
+        model: one.model.clone(),
+        provider: one.provider.clone(),
+        provider_model: one.provider_model.clone(),
+        status: one.status,
+        error: one.error,
+        stream: one.stream,
+        attempts: one.attempts,
+        duration: one.duration,
+        first_byte: one.first_byte,
+        cost_usd: one.cost.map(Usd),
+        failed_cost_usd: one.failed_cost.map(Usd),
     }
 }
 

@@ -72,6 +72,8 @@ pub struct Coordinator {
     unsaved: bool,
     /// When a state was last handed over.
     saved_at: Instant,
+    /// When the counters are looked at next, for the last five minutes.
+    looks_at: Instant,
     /// The other instances, where limits and budgets are shared with any.
     fleet: Option<Box<Fleet>>,
 }
@@ -104,6 +106,7 @@ impl Coordinator {
             writer: None,
             unsaved: false,
             saved_at: Instant::ZERO,
+            looks_at: Instant::ZERO,
             fleet: None,
         }
     }
@@ -191,7 +194,8 @@ impl Coordinator {
     #[must_use]
     pub fn wait(&self, time: Time) -> Duration {
         let Time { now, wall } = time;
-        let due = self.books.deadline(now, wall).since(now);
+        let due = self.books.deadline(now, wall).min(self.looks_at);
+        let due = due.since(now);
         let fleet = self.fleet.as_ref();
         let due = fleet.map_or(due, |fleet| due.min(fleet.deadline(now).since(now)));
         let due = if self.half_open.is_empty() {
@@ -238,6 +242,8 @@ impl Coordinator {
                     Question::Adopt => self.adopt(now),
                     Question::Providers
                     | Question::Changes
+                    | Question::Recent
+                    | Question::Requests(_)
                     | Question::Status
                     | Question::Metrics
                     | Question::Latency
@@ -318,6 +324,7 @@ impl Coordinator {
         self.attend_others(now);
         self.changes.date(time);
         self.answer(time);
+        self.look_back(time);
         self.save(now, Last::No);
     }
 

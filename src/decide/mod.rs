@@ -21,6 +21,7 @@ pub mod room;
 pub mod rotation;
 pub mod rows;
 pub mod slices;
+pub mod slowness;
 pub mod spread;
 pub mod strategy;
 pub mod units;

@@ -95,7 +95,7 @@ const CALLERS: [&str; 32] = [
 ];
 
 /// The paths for operators.
-const OPERATORS: [&str; 20] = [
+const OPERATORS: [&str; 22] = [
     "/_infermux/health",
     "/_infermux/ready",
     "/_infermux/livez",
@@ -104,6 +104,8 @@ const OPERATORS: [&str; 20] = [
     "/_infermux/providers",
     "/_infermux/keys",
     "/_infermux/changes",
+    "/_infermux/recent",
+    "/_infermux/requests",
     "/_infermux/metrics",
     "/_infermux/latency",
     "/_infermux/costs",

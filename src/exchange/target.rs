@@ -1,6 +1,7 @@
 //! Reads the target of a request.
 
 use crate::base::endpoint::{Dialect, Endpoint};
+use crate::base::limits::NOTED_KEPT_MAX;
 use crate::base::range::Range;
 
 use crate::exchange::callers::KeyAct;
@@ -14,7 +15,8 @@ use crate::exchange::refusal::Refusal;
 use crate::exchange::segments::{above, below};
 use crate::exchange::stored::{self, Part, Stored};
 use crate::link::meters::Party;
-use crate::link::reports::{ByHand, KeysShown, Question};
+use crate::link::noted::Trouble;
+use crate::link::reports::{ByHand, KeysShown, Question, RequestsShown};
 
 /// What a request is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -397,6 +399,8 @@ fn manage<'a>(rest: &str, query: &str) -> Result<Option<Manage>, Refusal<'a>> {
         "status" => Question::Status,
         "providers" => Question::Providers,
         "changes" => Question::Changes,
+        "recent" => Question::Recent,
+        "requests" => Question::Requests(requests_shown(query)?),
         "metrics" => Question::Metrics,
         "latency" => Question::Latency,
         "costs" => Question::Costs,
@@ -413,6 +417,19 @@ fn manage<'a>(rest: &str, query: &str) -> Result<Option<Manage>, Refusal<'a>> {
         _ => return Ok(named(path)),
     };
     Ok(Some(Manage::Report(question)))
+}
+
+/// Reads which of the noted requests are asked for.
+fn requests_shown<'a>(query: &str) -> Result<RequestsShown, Refusal<'a>> {
+    let trouble = match value(query, "kind") {
+        None => None,
+        Some(name) => Some(Trouble::named(name).ok_or(Refusal::InvalidRequest(KIND))?),
+    };
+    let most = match value(query, "limit") {
+        None => NOTED_KEPT_MAX,
+        Some(most) => most.parse().map_err(|_| Refusal::InvalidRequest(LIMIT))?,
+    };
+    Ok(RequestsShown { trouble, most })
 }
 
 /// Reads a path with a name in it.
@@ -443,6 +460,10 @@ fn named(path: &str) -> Option<Manage> {
     Some(Manage::Circuit(percent_decode(name)?, act))
 }
 
+/// Why the kind of requests that is asked for cannot be read.
+const KIND: &str = "`kind` is `failed`, `refused` or `slow`: which requests are shown";
+/// Why the number of requests that are asked for cannot be read.
+const LIMIT: &str = "`limit` is a whole number: how many requests are shown";
 /// Why the number of keys that are asked for cannot be read.
 const MOST_USED: &str = "`most_used` is a whole number: how many keys, and teams, are shown";
 
@@ -730,6 +751,15 @@ mod tests {
                 "/_infermux/keys?most_used=7",
                 Manage::Report(Question::Keys(KeysShown::MostUsed(7))),
             ),
+            ("GET", "/_infermux/recent", Manage::Report(Question::Recent)),
+            (
+                "HEAD",
+                "/_infermux/requests?limit=7&kind=slow",
+                Manage::Report(Question::Requests(RequestsShown {
+                    trouble: Some(Trouble::Slow),
+                    most: 7,
+                })),
+            ),
             ("GET", "/_infermux/keys/a%2Fb", Manage::Key("a/b".into())),
             (
                 "POST",
@@ -771,6 +801,10 @@ mod tests {
             ("GET", "/_infermux/costs/by-key/web", 404),
             ("POST", "/_infermux/costs/by-key", 405),
             ("DELETE", "/_infermux/costs/by-team", 405),
+            ("POST", "/_infermux/requests", 405),
+            ("POST", "/_infermux/recent", 405),
+            ("GET", "/_infermux/requests?kind=fast", 400),
+            ("GET", "/_infermux/requests?limit=x", 400),
             ("GET", "/_infermux/costs/timeseries?hours=0", 400),
             ("POST", "/_infermux/", 405),
             ("GET", "/_infermuxx", 404),

@@ -7,6 +7,7 @@ pub mod books;
 pub mod breakers;
 pub mod budgets;
 pub mod days;
+pub mod lately;
 pub mod limits;
 pub mod shares;
 pub mod state;

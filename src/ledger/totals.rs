@@ -231,6 +231,12 @@ impl Totals {
         series.map(move |one| (one, one.since.spent(one.counted(tag))))
     }
 
+    /// Every shard's counts of a provider and model, with the provider's name.
+    pub fn series(&self) -> impl Iterator<Item = (&str, &Series)> {
+        let series = self.lists.series.iter();
+        series.flat_map(|one| one.shards.iter().map(|shard| (&*one.provider, &**shard)))
+    }
+
     /// By the names of one kind, what was spent in the month; names without spend are left out.
     pub fn by_party(&self, party: Party) -> impl Iterator<Item = (&str, Spent)> {
         let tag = self.tag();

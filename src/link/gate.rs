@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use crate::base::ids::RouteId;
 use crate::link::Padded;
 use crate::link::facts::MonthTag;
+use crate::link::noted::Noted;
 use crate::link::pause::ConnectionPauses;
 use crate::link::provider_gate::ProviderGate;
 
@@ -56,6 +57,8 @@ pub struct Process {
     lacks: AtomicU64,
     /// The pauses between warnings about connections, common to all event loops.
     pub pauses: ConnectionPauses,
+    /// The last requests that failed, were refused or were slow.
+    pub noted: Noted,
 }
 
 /// Who a connection or a request belongs to.
@@ -117,6 +120,7 @@ impl Gates {
                 remembered: Arc::default(),
                 lacks: AtomicU64::new(0),
                 pauses: ConnectionPauses::default(),
+                noted: Noted::default(),
             }),
         }
     }

@@ -23,6 +23,13 @@ pub struct HistogramSum {
     nanos: u64,
 }
 
+/// What a histogram has gained: the buckets that have gained anything, by place.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Part {
+    counts: Box<[(u16, u64)]>,
+    nanos: u64,
+}
+
 impl Default for Histogram {
     fn default() -> Self {
         Self {
@@ -77,6 +84,26 @@ impl HistogramSum {
         Duration::from_nanos(self.nanos)
     }
 
+    /// What this sum has gained since it was `earlier`.
+    #[must_use]
+    pub fn since(&self, earlier: &Self) -> Part {
+        let counts = self.counts.iter().zip(&earlier.counts);
+        let gains = counts.map(|(count, before)| count.saturating_sub(*before));
+        let gains = (0..).zip(gains).filter(|(_, gain)| *gain > 0);
+        Part {
+            counts: gains.collect(),
+            nanos: self.nanos.wrapping_sub(earlier.nanos),
+        }
+    }
+
+    /// Adds what another one has gained.
+    pub fn add(&mut self, part: &Part) {
+        for (place, gain) in &part.counts {
+            self.counts[usize::from(*place)] += gain;
+        }
+        self.nanos = self.nanos.wrapping_add(part.nanos);
+    }
+
     /// The buckets that are not empty, each with its upper bound in milliseconds.
     pub fn buckets(&self) -> impl Iterator<Item = (f64, u64)> {
         let counts = self.counts.iter().enumerate();
@@ -103,17 +130,38 @@ impl HistogramSum {
     /// right to 1.8 %; `None`: there are no durations.
     #[must_use]
     pub fn percentile(&self, percent: u64) -> Option<f64> {
-        let rank = (u128::from(self.count()) * u128::from(percent)).div_ceil(100);
-        let mut below = 0;
-        for (place, count) in self.counts.iter().enumerate() {
-            below += u128::from(*count);
-            if *count > 0 && below >= rank {
-                // The middle of the bucket: the error is at most half of its width.
-                return Some((bound(place) * bound(place + 1)).sqrt());
-            }
-        }
-        None
+        let counts = self.counts.iter().copied().enumerate();
+        percentile(percent, self.count(), counts)
     }
+}
+
+impl Part {
+    /// How many durations there are.
+    #[must_use]
+    pub fn count(&self) -> u64 {
+        self.counts.iter().map(|(_, count)| count).sum()
+    }
+
+    /// As [`HistogramSum::percentile`].
+    #[must_use]
+    pub fn percentile(&self, percent: u64) -> Option<f64> {
+        let counts = self.counts.iter();
+        let counts = counts.map(|(place, count)| (usize::from(*place), *count));
+        percentile(percent, self.count(), counts)
+    }
+}
+
+fn percentile(percent: u64, total: u64, counts: impl Iterator<Item = (usize, u64)>) -> Option<f64> {
+    let rank = (u128::from(total) * u128::from(percent)).div_ceil(100);
+    let mut below = 0;
+    for (place, count) in counts {
+        below += u128::from(count);
+        if count > 0 && below >= rank {
+            // The middle of the bucket: the error is at most half of its width.
+            return Some((bound(place) * bound(place + 1)).sqrt());
+        }
+    }
+    None
 }
 
 /// The bucket of a duration: its octave, and the step in it.

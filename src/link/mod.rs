@@ -26,6 +26,7 @@ pub mod log;
 pub mod marks;
 pub mod memory;
 pub mod meters;
+pub mod noted;
 pub mod orders;
 pub mod origin;
 pub mod owners;

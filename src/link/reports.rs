@@ -12,6 +12,7 @@ use crate::base::time::WallTime;
 use crate::link::complaint::Complaint;
 use crate::link::facts::Fact;
 use crate::link::meters::Party;
+use crate::link::noted::Trouble;
 use crate::link::orders::Health;
 use crate::link::store::News;
 
@@ -80,6 +81,10 @@ pub enum Question {
     Providers,
     /// The last changes of circuits.
     Changes,
+    /// The last five minutes.
+    Recent,
+    /// The last requests that were noted.
+    Requests(RequestsShown),
     /// All metrics.
     Metrics,
     /// How long providers take, and how much time infermux adds.
@@ -111,6 +116,15 @@ pub enum KeysShown {
     All,
     /// At most so many of each: those with limits or budgets, the most used first.
     MostUsed(usize),
+}
+
+/// Which noted requests are shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RequestsShown {
+    /// Why they were noted; `None`: for any reason.
+    pub trouble: Option<Trouble>,
+    /// At most so many, the newest first.
+    pub most: usize,
 }
 
 /// A change of a circuit by hand.

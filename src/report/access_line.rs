@@ -78,7 +78,7 @@ pub struct Access<'a> {
     /// Rules of the file that have changed the request.
     pub changed: Option<&'a str>,
     /// The code of the error, or what went wrong.
-    pub error: Option<&'a str>,
+    pub error: Option<&'static str>,
 }
 
 /// Where token counts come from.

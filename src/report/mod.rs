@@ -17,6 +17,8 @@ pub mod metrics;
 pub mod overview;
 pub mod page;
 pub mod providers;
+pub mod recent;
 pub mod reloaded;
+pub mod requests;
 pub mod status;
 pub mod table;

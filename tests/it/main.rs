@@ -73,6 +73,7 @@ mod passthrough;
 mod places;
 mod proxies;
 mod raw;
+mod recent;
 mod reload;
 mod responses_answers;
 mod responses_errors;

@@ -1,6 +1,7 @@
 //! The coordinator's answers to questions.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::coordinator::describe::{describe, standing, turned};
 use crate::coordinator::known::Known;
@@ -33,6 +34,8 @@ impl Coordinator {
                 .map_or_else(Vec::new, |one| turned(one, progress)),
             Question::Adopt => Vec::new(),
             Question::Status
+            | Question::Recent
+            | Question::Requests(_)
             | Question::Metrics
             | Question::Latency
             | Question::Costs
@@ -45,11 +48,25 @@ impl Coordinator {
                 let known = self.known(time);
                 // Without room, the question is dropped, and the shard that asks answers when its
                 // patience is over.
-                self.reports.give(Job { ask, known });
+                self.reports.give(Job::Answer(ask, Box::new(known)));
                 return;
             }
         };
         ask.reply.give(body);
+    }
+
+    /// Has the counters looked at where that is due. Without room, what happens until the next look
+    /// is one point.
+    pub(super) fn look_back(&mut self, time: Time) {
+        if time.now < self.looks_at {
+            return;
+        }
+        self.looks_at = time.now + LOOK_EVERY;
+        self.reports.give(Job::Look {
+            time,
+            totals: Arc::clone(&self.totals),
+            process: Arc::clone(self.gates.process()),
+        });
     }
 
     fn known(&mut self, time: Time) -> Known {
@@ -71,7 +88,11 @@ impl Coordinator {
             reloads: gates.process().reloads(),
             remembered: gates.process().remembered_bytes(),
             progress: Arc::clone(&self.progress),
+            process: Arc::clone(gates.process()),
             shared: self.fleet.as_ref().map(|fleet| fleet.report()),
         }
     }
 }
+
+/// Length of a point of the last five minutes.
+const LOOK_EVERY: Duration = Duration::from_secs(5);

@@ -18,11 +18,14 @@ use crate::exchange::request::Request;
 use crate::link::facts::MonthTag;
 use crate::link::gate::Audience;
 use crate::link::meters::{Kept, Priced, Series};
+use crate::link::noted::CALLER_GONE;
 use crate::report::access_line::{Access, Counted, access_line};
 use crate::report::line::Level;
 use crate::shard::request::error::KeptError;
 use crate::shard::request::journal::{Ending, Journal};
+use crate::shard::request::noted::{self, Notable};
 use crate::shard::request::pass::{Bill, Pass};
+use crate::shard::request::response_time::ResponseTime;
 use crate::shard::request::used::Used;
 use crate::shard::request::words::Words;
 use crate::shard::state::meters::SeriesKey;
@@ -92,6 +95,8 @@ pub struct Record<'a> {
     pub connection: Connection,
     /// The code of the error, or what went wrong.
     pub error: Option<&'static str>,
+    /// Whether its caller waited longer for its answer than is usual.
+    is_slow: bool,
     /// Whether it has been counted.
     is_counted: bool,
     /// Whether the process has stopped before it was answered.
@@ -113,15 +118,6 @@ pub struct Asked<'a> {
     pub route: RouteId,
     /// How a request for a response got there; `None`: it was another one.
     pub responses: Option<&'static str>,
-}
-
-/// A provider's response time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ResponseTime {
-    /// To the end of its answer.
-    Whole(Duration),
-    /// To the first content of its stream.
-    FirstContent(Duration),
 }
 
 impl<'a> Record<'a> {
@@ -171,6 +167,7 @@ impl<'a> Record<'a> {
             changed: None,
             connection: request.connection,
             error: None,
+            is_slow: false,
             is_counted: false,
             is_cut_off: false,
             journal: shard.era.recorders.as_ref().and_then(|_| begun(request)),
@@ -245,7 +242,10 @@ impl<'a> Record<'a> {
     /// The running attempt has ended with this outcome.
     pub fn end_attempt(&mut self, outcome: Outcome) {
         if let Some(journal) = &mut self.journal {
-            journal.end(Some(outcome), first_content(self.response_time));
+            journal.end(
+                Some(outcome),
+                self.response_time.and_then(ResponseTime::first_content),
+            );
         }
     }
 
@@ -284,8 +284,9 @@ impl<'a> Record<'a> {
         if status == 429 || status >= 500 {
             own.errors.count(now);
         }
-        if let (Some(_), Some(at)) = (self.response_time, self.first_byte) {
+        if let (Some(time), Some(at)) = (self.response_time, self.first_byte) {
             let whole = at.since(self.request.ready);
+            self.is_slow = whole > self.shard.process.noted.slow_from(time.form());
             own.overhead.observe(whole.saturating_sub(self.waited));
         }
         let priced = self.tokens.map_or(Priced::Yes, |used| used.priced);
@@ -448,7 +449,7 @@ impl<'a> Record<'a> {
         let ending = Ending {
             request: self.request,
             first_byte: self.first_byte,
-            first_content: first_content(self.response_time),
+            first_content: self.response_time.and_then(ResponseTime::first_content),
             stay: self.stay,
             month: self.month,
             error: self.told_error(),
@@ -464,9 +465,20 @@ impl Drop for Record<'_> {
         self.count();
         // Some leave when their request has been counted with the status that they were about to
         // be told.
-        let is_callers = self.request.audience == Audience::Callers;
-        if is_callers && self.told_status() == CALLER_GONE {
-            self.shard.meters.own.disconnects.add(1);
+        if self.request.audience == Audience::Callers {
+            let status = self.told_status();
+            if status == CALLER_GONE {
+                self.shard.meters.own.disconnects.add(1);
+            }
+            if status >= 400 || self.error.is_some() || self.is_slow {
+                let notable = Notable {
+                    request: self.request,
+                    told: self.access(Level::Debug),
+                    provider_model: self.asked.map(|asked| asked.model),
+                    is_slow: self.is_slow,
+                };
+                noted::note(&self.shard.process.noted, &notable);
+            }
         }
         self.tell();
     }
@@ -478,14 +490,3 @@ fn begun(request: &Request) -> Option<Box<Journal>> {
     let is_callers = request.audience == Audience::Callers;
     is_callers.then(|| Box::new(Journal::new(request.started)))
 }
-
-/// How long the first content of a stream took that the caller has.
-const fn first_content(response_time: Option<ResponseTime>) -> Option<Duration> {
-    match response_time {
-        Some(ResponseTime::FirstContent(span)) => Some(span),
-        Some(ResponseTime::Whole(_)) | None => None,
-    }
-}
-
-/// The status of a request whose caller did not wait for the answer, as nginx logs it.
-const CALLER_GONE: u16 = 499;
