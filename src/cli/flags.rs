@@ -10,6 +10,7 @@ use clap_complete::Shell;
 use crate::base::limits::SHARDS_MAX;
 use crate::cli::explain_flags::{self, ExplainFlags};
 use crate::cli::key_flags::{self, KeyFlags};
+use crate::cli::rotation_flags::ProvidersCommand;
 use crate::cli::setup_flags::{self, CheckFlags, ConvertFlags, InitFlags};
 use crate::cli::shared_flags::{HELP as SHARED, SharedFlags};
 use crate::config::check::{LOG_FORMATS, LOG_LEVELS};
@@ -145,7 +146,11 @@ pub struct StatusFlags {
 
 /// The flags of `providers`.
 #[derive(Args, Debug)]
+#[command(args_conflicts_with_subcommands = true)]
 pub struct ProvidersFlags {
+    /// What is done, where they are not shown.
+    #[command(subcommand)]
+    pub command: Option<ProvidersCommand>,
     /// The router.
     #[command(flatten)]
     pub server: ServerFlags,
@@ -312,8 +317,8 @@ Environment:
   NO_COLOR                   No colors.
 
 Exit codes:
-  0    They are shown.
-  1    The arguments cannot be used.
+  0    They are shown, or the provider is taken out or put back.
+  1    The arguments cannot be used, or the router has no such provider.
   2    The router cannot be reached, or does not tell.
   130  --watch: ended by Ctrl-C.";
 

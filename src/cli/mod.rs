@@ -38,6 +38,8 @@ pub mod providers;
 pub mod ready;
 pub mod reload;
 pub mod reload_command;
+pub mod rotation;
+pub mod rotation_flags;
 pub mod serve;
 pub mod server;
 pub mod server_flags;

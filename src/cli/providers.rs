@@ -2,6 +2,7 @@
 
 use crate::cli::exit::DONE;
 use crate::cli::flags::{Format, ProvidersFlags};
+use crate::cli::rotation;
 use crate::cli::server::Server;
 use crate::cli::terminal;
 use crate::cli::watch;
@@ -12,6 +13,9 @@ use crate::report::table::Paint;
 /// Shows the providers; returns the exit code.
 #[must_use]
 pub fn run(flags: &ProvidersFlags) -> u8 {
+    if let Some(command) = &flags.command {
+        return rotation::run(command);
+    }
     let server = match Server::new(&flags.server) {
         Ok(server) => server,
         Err(problem) => return watch::unreachable(&problem),

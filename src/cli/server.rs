@@ -219,7 +219,7 @@ impl Server {
         let told = serde_json::from_slice::<Told>(&answer.body).ok()?;
         let is_its_own = told.error.kind.as_deref() == Some("infermux_error");
         // A router that knows the path, and not what it names, has refused the request.
-        let knows_no_path = told.error.code.as_deref() != Some("unknown_key");
+        let knows_no_path = !told.error.names_nobody();
         if !is_its_own || matches!(answer.status, 401 | 405) {
             return None;
         }
@@ -244,7 +244,7 @@ impl Server {
                 format!("the router does not accept the token in {TOKEN} (401)")
             }
             (401, _) => format!("the router wants a token (401): set {TOKEN} to the router's"),
-            (404, Some(told)) if told.error.code.as_deref() == Some("unknown_key") => {
+            (404, Some(told)) if told.error.names_nobody() => {
                 sentence(told.error.message.as_deref().unwrap_or_default())
             }
             (404, Some(_)) => format!(
@@ -275,6 +275,16 @@ struct ToldError {
     code: Option<String>,
     #[serde(default)]
     faults: Vec<String>,
+}
+
+impl ToldError {
+    /// Whether the router knows the path, and not the key or provider that it names.
+    fn names_nobody(&self) -> bool {
+        matches!(
+            self.code.as_deref(),
+            Some("unknown_key" | "unknown_provider")
+        )
+    }
 }
 
 /// A name as a segment of a path, or as a value of a query.

@@ -36,6 +36,8 @@ pub(super) fn describe<'a>(
         name: &provider.name,
         kind: provider.vendor.name,
         healthy: is_healthy,
+        in_rotation: view.out_since.is_none(),
+        taken_out_at: view.out_since.map(|since| wall.before(now.since(since))),
         circuit: view.state.name(),
         circuit_opened_at: opened,
         circuit_recovery_at: recovery,
@@ -79,6 +81,7 @@ pub(super) fn standing(
     Some(ProviderStanding {
         name: provider.name.clone(),
         health: view.health,
+        is_taken_out: view.out_since.is_some(),
         circuit: view.state.name(),
         headroom: gate.headroom(),
         limits: gate.limits(),

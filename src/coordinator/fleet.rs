@@ -190,6 +190,7 @@ impl Fleet {
             }
             Order::Circuit { .. }
             | Order::Health { .. }
+            | Order::Rotation { .. }
             | Order::FreesAt { .. }
             | Order::Day { .. }
             | Order::DayChange { .. }

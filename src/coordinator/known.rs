@@ -51,6 +51,8 @@ pub struct ProviderStanding {
     pub name: Box<str>,
     /// Whether it passed its last health check.
     pub health: Health,
+    /// Whether an operator has taken it out of rotation.
+    pub is_taken_out: bool,
     /// `closed`, `half-open` or `open`.
     pub circuit: &'static str,
     /// Requests and tokens that it may still be sent in the window.

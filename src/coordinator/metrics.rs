@@ -213,6 +213,10 @@ fn standing(out: &mut Exposition, known: &Known) {
     for one in &known.providers {
         out.value(&[&one.name], u8::from(one.health == Health::Healthy));
     }
+    out.begin(Family::ProviderTakenOut);
+    for one in &known.providers {
+        out.value(&[&one.name], u8::from(one.is_taken_out));
+    }
     out.begin(Family::CircuitState);
     for one in &known.providers {
         let state = match one.circuit {

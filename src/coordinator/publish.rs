@@ -30,6 +30,7 @@ impl Publisher {
                 return gates.providers[provider.index()].set_circuit(state);
             }
             Order::Health { provider, state } => of(provider).set_health(state),
+            Order::Rotation { provider, state } => of(provider).set_rotation(state),
             Order::Headroom {
                 subject,
                 requests,
@@ -125,6 +126,7 @@ impl Folder {
             Order::Average { provider, .. } => (&mut self.averages, provider.index()),
             Order::Circuit { .. }
             | Order::Health { .. }
+            | Order::Rotation { .. }
             | Order::FreesAt { .. }
             | Order::Cooldown { .. }
             | Order::Day { .. }

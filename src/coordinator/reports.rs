@@ -76,7 +76,7 @@ fn answer(question: &Question, known: &Known) -> Vec<u8> {
         // They are answered elsewhere.
         Question::Providers
         | Question::Changes
-        | Question::Circuit(..)
+        | Question::ByHand(..)
         | Question::Recent
         | Question::Adopt => Vec::new(),
         Question::Status => body(&status(known)),
@@ -117,12 +117,19 @@ fn answer(question: &Question, known: &Known) -> Vec<u8> {
 fn status(known: &Known) -> StatusReport {
     let now = known.time.now;
     let loops = || known.totals.loops().iter().map(|(_, meter)| meter);
-    let is_well = |one: &&ProviderStanding| one.health == Health::Healthy && one.circuit != "open";
+    let is_well = |one: &&ProviderStanding| {
+        one.health == Health::Healthy && one.circuit != "open" && !one.is_taken_out
+    };
     StatusReport {
         version: env!("CARGO_PKG_VERSION"),
         uptime_seconds: now.since(known.started.now).as_secs(),
         providers_healthy: known.providers.iter().filter(is_well).count(),
         providers_total: known.providers.len(),
+        providers_taken_out: known
+            .providers
+            .iter()
+            .filter(|one| one.is_taken_out)
+            .count(),
         requests_total: loops().map(|meter| meter.requests_total.get()).sum(),
         requests_last_minute: loops().map(|meter| meter.requests.sum(now)).sum(),
         errors_last_minute: loops().map(|meter| meter.errors.sum(now)).sum(),

@@ -4,6 +4,7 @@
 //! that shards take from them, and settle with budgets. It never touches a disk, a name or a
 //! socket.
 
+mod adopt;
 mod answers;
 mod others;
 
@@ -235,10 +236,7 @@ impl Coordinator {
             }
             Message::Ask(ask) => {
                 match &ask.question {
-                    Question::Circuit(provider, act) => {
-                        self.books.by_hand(now, *provider, *act, &mut self.orders);
-                        self.publish(now);
-                    }
+                    Question::ByHand(provider, act) => self.by_hand(now, *provider, *act),
                     Question::Adopt => self.adopt(now),
                     Question::Providers
                     | Question::Changes
@@ -266,36 +264,6 @@ impl Coordinator {
             Message::Stop => return Continue::No,
         }
         Continue::Yes
-    }
-
-    /// Adopts the published configuration. Facts under earlier ones are still booked.
-    fn adopt(&mut self, now: Instant) {
-        // A probe is judged by the policy that was in force when it was sent.
-        self.look_at_permits(now);
-        let terms = self.terms.as_ref().map(|terms| terms.load());
-        let terms = terms.filter(|terms| !Arc::ptr_eq(&terms.plan, &self.plan));
-        let callers = self.next_callers.as_ref().map(|callers| callers.load());
-        let callers = callers.filter(|callers| !Arc::ptr_eq(callers, &self.callers));
-        if let Some(terms) = &terms {
-            self.gates = Arc::clone(&terms.gates);
-            self.books.adopt(now, terms, &mut self.orders);
-            let fresh = &terms.fresh.providers;
-            self.half_open
-                .retain(|(provider, _)| !fresh.contains(provider));
-        }
-        if let Some(callers) = callers {
-            let (accounts, fresh) = (callers.accounts(), callers.fresh());
-            self.books.adopt_accounts(accounts, fresh, &mut self.orders);
-            self.alerts.begin(&fresh.budgets);
-            self.callers = callers;
-        }
-        let (gates, callers) = (Arc::clone(&self.gates), self.callers.gates().clone());
-        self.publisher = Publisher::new(gates, callers);
-        self.publish(now);
-        if let Some(terms) = terms {
-            self.plan = Arc::clone(&terms.plan);
-        }
-        self.share(now);
     }
 
     /// Books a batch. When the batch's number is published, all orders that result from it are in

@@ -138,7 +138,7 @@ impl Play {
 #[test]
 fn a_circuit_that_opens_again_waits_for_a_probe_that_only_the_word_tells_of() {
     let mut play = Play::with_probe_out();
-    play.ask(1_010, Question::Circuit(ProviderId(0), ByHand::Close));
+    play.ask(1_010, Question::ByHand(ProviderId(0), ByHand::Close));
     assert_eq!(play.gate().standing(at(1_015), 0), Standing::Ready);
     play.fail(1_020);
     play.check(6_010);

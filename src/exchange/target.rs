@@ -99,8 +99,8 @@ pub enum Manage {
     Key(String),
     /// `POST /_infermux/keys/{name}/{disable|enable}`
     SwitchKey(String, KeyAct),
-    /// `POST /_infermux/providers/{name}/circuit/{open|close|reset}`
-    Circuit(String, ByHand),
+    /// `POST /_infermux/providers/{name}/circuit/{open|close|reset}`, `…/{take-out|put-back}`
+    ByHand(String, ByHand),
 }
 
 /// Whether an answer has a body.
@@ -163,7 +163,7 @@ pub fn read<'a>(
 fn methods(found: &Target) -> (&'static [Method], &'static str) {
     match found {
         Target::Infer(..)
-        | Target::Manage(Manage::Reload | Manage::Circuit(..) | Manage::SwitchKey(..)) => {
+        | Target::Manage(Manage::Reload | Manage::ByHand(..) | Manage::SwitchKey(..)) => {
             (&[Method::Post][..], "POST")
         }
         Target::Manage(Manage::Explain(_)) => (
@@ -450,14 +450,16 @@ fn named(path: &str) -> Option<Manage> {
         };
         return Some(Manage::SwitchKey(percent_decode(name)?, act));
     }
-    let (name, act) = path.strip_prefix("providers/")?.split_once("/circuit/")?;
+    let (name, act) = path.strip_prefix("providers/")?.split_once('/')?;
     let act = match act {
-        "open" => ByHand::Open,
-        "close" => ByHand::Close,
-        "reset" => ByHand::Reset,
+        "circuit/open" => ByHand::Open,
+        "circuit/close" => ByHand::Close,
+        "circuit/reset" => ByHand::Reset,
+        "take-out" => ByHand::TakeOut,
+        "put-back" => ByHand::PutBack,
         _ => return None,
     };
-    Some(Manage::Circuit(percent_decode(name)?, act))
+    Some(Manage::ByHand(percent_decode(name)?, act))
 }
 
 /// Why the kind of requests that is asked for cannot be read.
@@ -707,7 +709,7 @@ mod tests {
                 found
             );
         }
-        let circuit = Manage::Circuit("a b".into(), ByHand::Close);
+        let circuit = Manage::ByHand("a b".into(), ByHand::Close);
         for (method, target, found) in [
             ("GET", "/_infermux/", Manage::Page),
             ("HEAD", "/_infermux/?x", Manage::Page),
@@ -740,6 +742,16 @@ mod tests {
                 Manage::Report(Question::Timeseries(Range { hours: 2, step: 5 })),
             ),
             ("POST", "/_infermux/providers/a%20b/circuit/close", circuit),
+            (
+                "POST",
+                "/_infermux/providers/a%2Fb/take-out",
+                Manage::ByHand("a/b".into(), ByHand::TakeOut),
+            ),
+            (
+                "POST",
+                "/_infermux/providers/circuit/put-back",
+                Manage::ByHand("circuit".into(), ByHand::PutBack),
+            ),
             ("POST", "/_infermux/reload", Manage::Reload),
             (
                 "GET",
@@ -794,6 +806,8 @@ mod tests {
         for (method, target, status) in [
             ("GET", "/_infermux/providers/a/circuit/open", 405),
             ("POST", "/_infermux/providers/a/circuit/burn", 404),
+            ("GET", "/_infermux/providers/a/take-out", 405),
+            ("POST", "/_infermux/providers/a/circuit/take-out", 404),
             ("POST", "/_infermux/health", 405),
             ("GET", "/_infermux/reload", 405),
             ("POST", "/_infermux/metrics", 405),

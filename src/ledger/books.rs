@@ -19,7 +19,7 @@ use crate::ledger::state::State;
 use crate::ledger::terms::Terms;
 use crate::ledger::totals::Totals;
 use crate::link::facts::{Ended, Fact};
-use crate::link::orders::{Health, Order};
+use crate::link::orders::{Health, Order, Rotation};
 use crate::link::reports::ByHand;
 
 /// The books of one process.
@@ -187,6 +187,14 @@ impl Books {
             ByHand::Open => self.breakers.open(now, provider, orders),
             ByHand::Close => self.breakers.close(now, provider, orders),
             ByHand::Reset => self.breakers.reset(now, provider, orders),
+            ByHand::TakeOut => {
+                let out = (provider, Rotation::Out);
+                self.breakers.rotate(now, out, orders);
+            }
+            ByHand::PutBack => {
+                let back = (provider, Rotation::In);
+                self.breakers.rotate(now, back, orders);
+            }
         }
     }
 

@@ -11,7 +11,7 @@ use crate::decide::breaker::Breaker;
 use crate::decide::circuit::{End, ResponseTime, State, Transition};
 use crate::decide::policy::BreakerPolicy;
 use crate::link::facts::{Ended, Fact, Sample, SampleKind};
-use crate::link::orders::{Circuit, Health, Order};
+use crate::link::orders::{Circuit, Health, Order, Rotation};
 
 /// The circuits and the health of all providers.
 #[derive(Debug)]
@@ -27,6 +27,8 @@ struct Standing {
     health: Health,
     /// Whether its health is checked.
     is_checked: bool,
+    /// Since when an operator has taken it out of rotation; `None`: it is in rotation.
+    out_since: Option<Instant>,
 }
 
 /// A change of a circuit, for the log.
@@ -49,6 +51,8 @@ pub struct View {
     pub state: State,
     /// Whether it passed its last health check.
     pub health: Health,
+    /// Since when an operator has taken it out of rotation; `None`: it is in rotation.
+    pub out_since: Option<Instant>,
     /// The share of failures over its window.
     pub error_rate: f64,
     /// The p95 of its response times over its window.
@@ -63,6 +67,7 @@ impl Standing {
             breaker: Breaker::new(policy),
             health: Health::Healthy,
             is_checked: true,
+            out_since: None,
         }
     }
 }
@@ -104,6 +109,7 @@ impl Breakers {
                     breaker,
                     health: Health::Healthy,
                     is_checked: !provider.health_check.disabled,
+                    out_since: None,
                 };
                 continue;
             }
@@ -233,6 +239,27 @@ impl Breakers {
         self.change(now, provider, orders, Breaker::reset);
     }
 
+    /// An operator takes a provider out of rotation, or puts it back. Its circuit and its health go
+    /// on as they were.
+    pub fn rotate(
+        &mut self,
+        now: Instant,
+        (provider, state): (ProviderId, Rotation),
+        orders: &mut Vec<Order>,
+    ) {
+        let Some(standing) = self.providers.get_mut(provider.index()) else {
+            return;
+        };
+        let out_since = match state {
+            Rotation::In => None,
+            Rotation::Out => Some(standing.out_since.unwrap_or(now)),
+        };
+        if standing.out_since != out_since {
+            standing.out_since = out_since;
+            orders.push(Order::Rotation { provider, state });
+        }
+    }
+
     /// A health check ended.
     pub fn on_health(&mut self, provider: ProviderId, state: Health, orders: &mut Vec<Order>) {
         let Some(standing) = self.providers.get_mut(provider.index()) else {
@@ -248,12 +275,16 @@ impl Breakers {
     /// What reports show of one provider.
     pub fn view(&mut self, now: Instant, provider: ProviderId) -> Option<View> {
         let Standing {
-            breaker, health, ..
+            breaker,
+            health,
+            out_since,
+            ..
         } = self.providers.get_mut(provider.index())?;
         Some(View {
             provider,
             state: breaker.state(),
             health: *health,
+            out_since: *out_since,
             error_rate: breaker.error_rate(now),
             p95: breaker.p95(now),
             requests_last_minute: breaker.requests_last_minute(now),

@@ -43,6 +43,7 @@ pub mod retries;
 pub mod scope_gate;
 mod scope_limits;
 mod scope_parts;
+mod standing;
 pub mod states;
 pub mod store;
 mod taking;

@@ -24,6 +24,13 @@ pub enum Order {
         /// Its health from now on.
         state: Health,
     },
+    /// Whether an operator has taken a provider out of rotation.
+    Rotation {
+        /// The provider.
+        provider: ProviderId,
+        /// Its place from now on.
+        state: Rotation,
+    },
     /// Requests and tokens that a provider may be sent, or a scope may send, in addition (or
     /// fewer) from now on.
     Headroom {
@@ -132,6 +139,15 @@ pub enum Circuit {
         /// When the phase ends if the permit has been taken and its probe has not ended.
         until: Instant,
     },
+}
+
+/// Whether a provider takes requests as far as operators are concerned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rotation {
+    /// It does.
+    In,
+    /// An operator has taken it out.
+    Out,
 }
 
 /// Whether a provider passed its last health check.

@@ -11,8 +11,10 @@ use crate::link::complaint::Told;
 use crate::link::headroom::{Headroom, signed};
 use crate::link::in_flight::InFlight;
 use crate::link::lease::Leases;
-use crate::link::orders::{Circuit, Health};
+use crate::link::orders::{Circuit, Health, Rotation};
 use crate::link::origin::Origin;
+
+pub use crate::link::standing::{Cause, Limit, Standing};
 
 /// One provider's words, and its limits under one configuration. A provider without limits touches
 /// no shared word but the first.
@@ -41,7 +43,8 @@ pub(super) struct Counters {
 /// Words that change seldom and are read for every request.
 #[derive(Debug, Default)]
 struct ReadWords {
-    /// Bits 0 and 1: the circuit; bit 2: unhealthy; from bit 32: the half-open generation.
+    /// Bits 0 and 1: the circuit; bit 2: unhealthy; bit 3: taken out by an operator; from bit 32:
+    /// the half-open generation.
     state: AtomicU64,
     /// When an open circuit is next tried.
     until: AtomicU64,
@@ -71,65 +74,6 @@ pub struct Limits {
     pub origin: Origin,
 }
 
-/// Whether a provider can take a request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Standing {
-    /// It can.
-    Ready,
-    /// Only a limit prevents it.
-    Limited {
-        /// When the limit allows a request again.
-        until: Instant,
-        /// The limit.
-        limit: Limit,
-    },
-    /// The provider is out of service.
-    Out {
-        /// When it may be back in service.
-        until: Instant,
-        /// Why.
-        cause: Cause,
-    },
-}
-
-/// The limits that can prevent a request to a provider that is in service.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Limit {
-    /// The provider has said that it wants to be left alone.
-    Provider,
-    /// Concurrent requests.
-    InFlight,
-    /// Requests in a minute.
-    Requests,
-    /// Tokens in a minute.
-    Tokens,
-    /// The store over which the limits are shared: it is out of reach.
-    Store,
-}
-
-impl Limit {
-    /// The limit's key in the configuration, where it has one.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Provider => "provider_rate_limit",
-            Self::InFlight => "max_in_flight",
-            Self::Requests => "requests_per_minute",
-            Self::Tokens => "tokens_per_minute",
-            Self::Store => "shared_state",
-        }
-    }
-}
-
-/// Why a provider is out of service.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Cause {
-    /// It failed its last health check.
-    Unhealthy,
-    /// Its circuit is open, or its one probe is under way.
-    Circuit,
-}
-
 /// What was taken from a gate for one attempt. Its holder must report it in every case.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Taken {
@@ -145,6 +89,7 @@ const OPEN: u64 = 1;
 const HALF_OPEN_FREE: u64 = 2;
 const HALF_OPEN_TAKEN: u64 = 3;
 const UNHEALTHY: u64 = 0b100;
+const TAKEN_OUT: u64 = 0b1000;
 const GENERATION_SHIFT: u32 = 32;
 
 /// How long a caller is asked to wait when all of `max_in_flight` is taken.
@@ -223,10 +168,15 @@ impl ProviderGate {
     pub fn standing(&self, now: Instant, tokens: u64) -> Standing {
         let words = &self.read.0;
         let state = words.state.load(Ordering::Acquire);
-        if state & UNHEALTHY != 0 {
+        if state & (UNHEALTHY | TAKEN_OUT) != 0 {
             return Standing::Out {
+                // Nobody knows when an operator puts it back.
                 until: now + self.check_interval,
-                cause: Cause::Unhealthy,
+                cause: if state & TAKEN_OUT != 0 {
+                    Cause::TakenOut
+                } else {
+                    Cause::Unhealthy
+                },
             };
         }
         if matches!(state & CIRCUIT, OPEN | HALF_OPEN_TAKEN) {
@@ -282,7 +232,7 @@ impl ProviderGate {
         let words = &self.read.0;
         let state = words.state.load(Ordering::Acquire);
         let aside = Instant::from_nanos(words.aside_until.load(Ordering::Relaxed));
-        let is_in_service = state & (CIRCUIT | UNHEALTHY) == CLOSED && now >= aside;
+        let is_in_service = state & (CIRCUIT | UNHEALTHY | TAKEN_OUT) == CLOSED && now >= aside;
         is_in_service && self.in_flight.as_ref().is_none_or(InFlight::take)
     }
 
@@ -431,7 +381,7 @@ impl ProviderGate {
             ),
         };
         words.until.store(until.as_nanos(), Ordering::Relaxed);
-        let before = self.change(|word| state | word & UNHEALTHY);
+        let before = self.change(|word| state | word & (UNHEALTHY | TAKEN_OUT));
         let generation = u32::try_from(before >> GENERATION_SHIFT).ok();
         generation.filter(|_| before & CIRCUIT == HALF_OPEN_TAKEN)
     }
@@ -441,6 +391,14 @@ impl ProviderGate {
         self.change(|word| match health {
             Health::Healthy => word & !UNHEALTHY,
             Health::Unhealthy => word | UNHEALTHY,
+        });
+    }
+
+    /// Publishes whether the provider is in rotation; only the coordinator calls this.
+    pub fn set_rotation(&self, rotation: Rotation) {
+        self.change(|word| match rotation {
+            Rotation::In => word & !TAKEN_OUT,
+            Rotation::Out => word | TAKEN_OUT,
         });
     }
 
@@ -481,7 +439,7 @@ impl ProviderGate {
     fn take_permit(&self) -> Result<Option<u32>, NotTaken> {
         let state = &self.read.0.state;
         let word = state.load(Ordering::Acquire);
-        match word & (CIRCUIT | UNHEALTHY) {
+        match word & (CIRCUIT | UNHEALTHY | TAKEN_OUT) {
             CLOSED => Ok(None),
             HALF_OPEN_FREE => {
                 let taken = word & !CIRCUIT | HALF_OPEN_TAKEN;
@@ -511,6 +469,42 @@ mod tests {
             until: at(second),
             cause: Cause::Circuit,
         }
+    }
+
+    #[test]
+    fn who_is_taken_out_gets_nothing_until_put_back_whatever_its_circuit_does() {
+        let gate = ProviderGate::new(Limits {
+            in_flight: Some(2),
+            check_interval: Duration::from_secs(7),
+            ..Limits::default()
+        });
+        let under_way = gate.take(1).unwrap();
+        gate.set_rotation(Rotation::Out);
+        let out = Standing::Out {
+            until: at(8),
+            cause: Cause::TakenOut,
+        };
+        let generation = 3;
+        let until = at(60);
+        for circuit in [
+            Circuit::Open { until },
+            Circuit::HalfOpen { generation, until },
+            Circuit::Closed,
+        ] {
+            gate.set_circuit(circuit);
+            assert_eq!(gate.standing(at(1), 1), out);
+            assert!(gate.take(1).is_none() && !gate.take_place(at(1)));
+        }
+        assert!(gate.is_healthy());
+        gate.set_health(Health::Unhealthy);
+        assert_eq!(gate.standing(at(1), 1), out);
+        gate.set_health(Health::Healthy);
+        // What is under way ends as ever.
+        assert_eq!((gate.in_flight(), under_way.probe), (1, None));
+        gate.release();
+        gate.set_rotation(Rotation::In);
+        assert_eq!(gate.standing(at(1), 1), Standing::Ready);
+        assert!(gate.take(1).is_some());
     }
 
     fn limited(second: u64, limit: Limit) -> Standing {

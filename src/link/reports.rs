@@ -105,8 +105,8 @@ pub enum Question {
     Timeseries(Range),
     /// Asks the coordinator to adopt the published configuration; the answer is empty.
     Adopt,
-    /// Changes a circuit by hand; the answer is the provider after the change.
-    Circuit(ProviderId, ByHand),
+    /// Changes a provider by hand; the answer is the provider after the change.
+    ByHand(ProviderId, ByHand),
 }
 
 /// Which keys and teams are shown.
@@ -127,7 +127,7 @@ pub struct RequestsShown {
     pub most: usize,
 }
 
-/// A change of a circuit by hand.
+/// A change of a provider by hand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ByHand {
     /// Out of service until an operator closes or resets it, or its recovery probe succeeds.
@@ -136,6 +136,10 @@ pub enum ByHand {
     Close,
     /// Back in service, statistics cleared.
     Reset,
+    /// Out of rotation until an operator puts it back, whatever becomes of its circuit.
+    TakeOut,
+    /// Back in rotation.
+    PutBack,
 }
 
 /// Room for one answer.

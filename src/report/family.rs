@@ -22,6 +22,7 @@ pub enum Family {
     InFlight,
     Connections,
     ProviderHealthy,
+    ProviderTakenOut,
     CircuitState,
     CircuitTransitions,
     Headroom,

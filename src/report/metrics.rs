@@ -29,7 +29,7 @@ pub struct Row {
 }
 
 /// All metrics, in the order in which they are shown: the only list of them.
-pub const ROWS: [Row; 56] = [
+pub const ROWS: [Row; 57] = [
     Row {
         family: Family::Requests,
         name: "infermux_requests_total",
@@ -170,6 +170,13 @@ pub const ROWS: [Row; 56] = [
         kind: Kind::Gauge,
         labels: &["provider"],
         help: "1 where the provider has passed its last health check, else 0.",
+    },
+    Row {
+        family: Family::ProviderTakenOut,
+        name: "infermux_provider_taken_out",
+        kind: Kind::Gauge,
+        labels: &["provider"],
+        help: "1 where an operator has taken the provider out of rotation, else 0.",
     },
     Row {
         family: Family::CircuitState,

@@ -11,6 +11,9 @@ pub struct StatusSeen {
     uptime_seconds: f64,
     providers_healthy: u64,
     providers_total: u64,
+    /// Absent in the answer of an older router.
+    #[serde(default)]
+    providers_taken_out: u64,
     requests_total: u64,
     requests_last_minute: u64,
     errors_last_minute: u64,
@@ -37,6 +40,7 @@ pub struct ProviderSeen {
     #[serde(rename = "type")]
     kind: String,
     healthy: bool,
+    in_rotation: Option<bool>,
     circuit: String,
     circuit_recovery_at: Option<String>,
     error_rate: Option<f64>,
@@ -57,6 +61,10 @@ impl ProviderSeen {
     #[must_use]
     pub fn is_closed(&self) -> bool {
         self.circuit == "closed"
+    }
+
+    fn is_taken_out(&self) -> bool {
+        self.in_rotation == Some(false)
     }
 
     fn circuit(&self) -> Cell {
@@ -85,7 +93,9 @@ impl ProviderSeen {
     }
 
     fn row(&self) -> Vec<Cell> {
-        let health = if self.healthy {
+        let health = if self.is_taken_out() {
+            Cell::new("taken out", Tone::Doubtful)
+        } else if self.healthy {
             Cell::new("healthy", Tone::Good)
         } else {
             Cell::new("unhealthy", Tone::Bad)
@@ -175,6 +185,14 @@ pub fn status(status: &StatusSeen, all: &[ProviderSeen], paint: Paint) -> String
         ("requests", Cell::number(Some(status.requests_total))),
         ("last minute", recent),
     ];
+    if status.providers_taken_out > 0 {
+        let out = all.iter().filter(|one| one.is_taken_out());
+        let names: Vec<&str> = out.map(|one| &*one.name).collect();
+        pairs.insert(
+            4,
+            ("taken out", Cell::new(names.join(", "), Tone::Doubtful)),
+        );
+    }
     if !status.stalled_shards.is_empty() {
         let names = status.stalled_shards.join(", ");
         pairs.push(("stalled shards", Cell::new(names, Tone::Bad)));
@@ -232,7 +250,8 @@ mod tests {
 
     fn seen() -> Vec<ProviderSeen> {
         let text = r#"[
-            {"name":"openai","type":"openai","healthy":true,"circuit":"closed","error_rate":0.015,
+            {"name":"openai","type":"openai","healthy":true,"in_rotation":true,
+             "circuit":"closed","error_rate":0.015,
              "p95_latency_ms":812.4,"requests_last_minute":42,"models":["a","b","c","d"],
              "model_aliases":{},"rate_limit_headroom_rpm":10,"rate_limit_headroom_tpm":null,
              "last_check_at":"2026-03-01T12:34:56.789Z"},
@@ -286,6 +305,18 @@ mod tests {
             lines.join("\n") + "\n"
         );
         assert!(status(&told, &[], Paint::Plain).contains("circuits     all closed"));
+        let mut all = seen();
+        all[0].in_rotation = Some(false);
+        let told = StatusSeen {
+            providers_taken_out: 1,
+            ..told
+        };
+        let text = status(&told, &all, Paint::Plain);
+        assert!(
+            text.contains("circuits     open: local\ntaken out    openai\n"),
+            "{text}"
+        );
+        assert!(providers(&all, Paint::Plain).contains("openai  openai  taken out  closed"));
     }
 
     #[test]

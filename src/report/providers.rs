@@ -16,6 +16,11 @@ pub struct ProviderReport<'a> {
     pub kind: &'static str,
     /// Whether it passed its last health check.
     pub healthy: bool,
+    /// Whether it takes requests as far as operators are concerned.
+    pub in_rotation: bool,
+    /// When an operator took it out of rotation, while it is.
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "rfc_3339")]
+    pub taken_out_at: Option<WallTime>,
     /// `closed`, `open` or `half-open`.
     pub circuit: &'static str,
     /// When it opened, while it is open.
@@ -111,6 +116,8 @@ mod tests {
             name: "p",
             kind: "openai",
             healthy: true,
+            in_rotation: false,
+            taken_out_at: Some(WallTime::from_unix_millis(0)),
             circuit: "open",
             circuit_opened_at: Some(WallTime::from_unix_millis(0)),
             circuit_recovery_at: None,
@@ -129,7 +136,8 @@ mod tests {
         };
         assert_eq!(
             String::from_utf8(body(&[report])).unwrap(),
-            "[{\"name\":\"p\",\"type\":\"openai\",\"healthy\":true,\"circuit\":\"open\",\
+            "[{\"name\":\"p\",\"type\":\"openai\",\"healthy\":true,\"in_rotation\":false,\
+             \"taken_out_at\":\"1970-01-01T00:00:00.000Z\",\"circuit\":\"open\",\
              \"circuit_opened_at\":\"1970-01-01T00:00:00.000Z\",\"error_rate\":0.5,\
              \"p95_latency_ms\":1.5,\"requests_last_minute\":7,\"models\":[\"m\"],\
              \"model_aliases\":{\"a\":\"m\"},\"rate_limit_headroom_rpm\":3,\

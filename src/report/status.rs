@@ -11,10 +11,13 @@ pub struct StatusReport {
     pub version: &'static str,
     /// Time since the start, in whole seconds.
     pub uptime_seconds: u64,
-    /// Providers that passed their last health check and whose circuit is not open.
+    /// Providers that passed their last health check, whose circuit is not open, and that no
+    /// operator has taken out of rotation.
     pub providers_healthy: usize,
     /// All providers.
     pub providers_total: usize,
+    /// Providers that an operator has taken out of rotation.
+    pub providers_taken_out: usize,
     /// Callers' requests that ended since the start.
     pub requests_total: u64,
     /// Requests of callers that ended within the last minute.

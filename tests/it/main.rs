@@ -86,6 +86,7 @@ mod responses_streams;
 mod responses_vectors;
 mod responses_windows;
 mod rings;
+mod rotation;
 mod routing;
 mod scopes;
 mod scopes_told;

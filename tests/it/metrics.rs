@@ -14,7 +14,7 @@ use crate::fleet;
 use crate::key_reports;
 use crate::support::client::{Answer, Client};
 use crate::support::load::ask;
-use crate::support::operate::get;
+use crate::support::operate::{get, post};
 use crate::support::promtool;
 use crate::support::router::{Folder, Router};
 use crate::support::{config_of, config_with, eventually, mock, provider, wait_for_requests};
@@ -221,6 +221,8 @@ fn tell() -> Story {
     }
     assert_eq!(router.reload("providers: 7").status, 422);
     assert_eq!(router.reload(&file).status, 200);
+    let out = post(router.management(), "/_infermux/providers/broken/take-out");
+    assert_eq!(out.status, 200);
     let requests = 1 + 2 + one_by_one.len() + callers.len() + 1 + 2 + STORM;
     let mut after = String::new();
     eventually("the last line of the last request", || {
@@ -354,6 +356,8 @@ infermux_in_flight_requests{provider="alpha"} 0
 infermux_in_flight_requests{provider="checked"} 0
 infermux_provider_healthy{provider="alpha"} 1
 infermux_provider_healthy{provider="checked"} 0
+infermux_provider_taken_out{provider="alpha"} 0
+infermux_provider_taken_out{provider="broken"} 1
 infermux_circuit_state{provider="alpha"} 0
 infermux_circuit_state{provider="broken"} 2
 infermux_circuit_transitions_total{provider="broken",to="open",reason="consecutive_failures"} 1

@@ -271,6 +271,8 @@ impl Circuit {
             ByHand::Open => Some(self.breaker.open(now)),
             ByHand::Close => self.breaker.close(),
             ByHand::Reset => self.breaker.reset(),
+            // Operators of the simulation turn circuits alone.
+            ByHand::TakeOut | ByHand::PutBack => None,
         };
         self.on_transition(now, transition);
         if act == ByHand::Reset {

@@ -444,7 +444,7 @@ impl World {
             }
             Message::Lacked(_) | Message::Store(_) => {}
             Message::Ask(ask) => {
-                if let Question::Circuit(provider, act) = ask.question {
+                if let Question::ByHand(provider, act) = ask.question {
                     self.judge.by_hand(self.now, provider, act);
                     self.say(|| format!("an operator says to provider {}: {act:?}", provider.0));
                 }
@@ -626,7 +626,7 @@ impl World {
     fn act(&mut self, provider: ProviderId, act: ByHand) -> Message {
         let reply = Arc::new(Reply::default());
         self.replies.push(Arc::clone(&reply));
-        let question = Question::Circuit(provider, act);
+        let question = Question::ByHand(provider, act);
         Message::Ask(Ask { question, reply })
     }
 

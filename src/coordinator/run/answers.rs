@@ -28,7 +28,7 @@ impl Coordinator {
             Question::Changes => providers::body(&self.changes.report()),
             // A configuration without the provider may have taken effect meanwhile: then there is
             // nothing to show.
-            Question::Circuit(id, _) => plan
+            Question::ByHand(id, _) => plan
                 .find_provider(id)
                 .and_then(|one| describe(books, gates, time, one))
                 .map_or_else(Vec::new, |one| turned(one, progress)),

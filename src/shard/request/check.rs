@@ -48,7 +48,7 @@ pub fn check<'a>(
         Target::Manage(Manage::Report(_) | Manage::Key(_) | Manage::Explain(_)) => {
             auth::operator(shard.management_token.as_ref(), authorization)?;
         }
-        Target::Manage(Manage::Reload | Manage::Circuit(..) | Manage::SwitchKey(..)) => {
+        Target::Manage(Manage::Reload | Manage::ByHand(..) | Manage::SwitchKey(..)) => {
             auth::operator(shard.management_token.as_ref(), authorization)?;
             auth::same_site(
                 head.value_of(bytes, Known::Origin),

@@ -97,6 +97,7 @@ pub(super) fn unwell(shard: &Shard, id: ProviderId, cause: Cause) -> Cow<'static
         }
         (Cause::Unhealthy, None) => "its health check fails".into(),
         (Cause::Circuit, _) => "its circuit is open".into(),
+        (Cause::TakenOut, _) => "an operator has taken it out of rotation".into(),
     }
 }
 

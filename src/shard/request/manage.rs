@@ -59,8 +59,8 @@ pub async fn answer(
             true => key(shard, name).await,
             false => Err(Refusal::UnknownKey { name }),
         },
-        Manage::Circuit(name, act) => match provider_called(shard, name) {
-            Some(id) => match ask(shard, Question::Circuit(id, *act)).await {
+        Manage::ByHand(name, act) => match provider_called(shard, name) {
+            Some(id) => match ask(shard, Question::ByHand(id, *act)).await {
                 // A configuration without it came in between.
                 Ok(body) if body.is_empty() => Err(Refusal::UnknownProvider { name }),
                 answered => answered.map(|body| Answer::json(200, body)),
