@@ -41,7 +41,7 @@ pub fn rewrite(text: &str) -> Option<(String, Mixed)> {
         .iter()
         .find(|line| !is_blank(line))
         .map(|line| indent(line))?;
-    let children: Vec<Option<Child>> = block.iter().map(|line| child(line, level)).collect();
+    let children = children(block, level);
     let found: Vec<Child> = children.iter().copied().flatten().collect();
     if !found.contains(&Child::Item) || !found.contains(&Child::Key) {
         return None;
@@ -144,6 +144,42 @@ fn indent(line: &str) -> usize {
     line.bytes().take_while(|byte| *byte == b' ').count()
 }
 
+/// Which kind of child each line of the block starts. Items right below a key without a value are
+/// the key's own: YAML lets them stand where the key stands.
+fn children(block: &[&str], level: usize) -> Vec<Option<Child>> {
+    let mut value = Value::There;
+    let lines = block.iter().map(|line| match child(line, level) {
+        Some(Child::Key) => {
+            value = match line.split_once(':') {
+                Some((_, rest)) if is_blank(rest) => Value::Awaited,
+                Some(_) | None => Value::There,
+            };
+            Some(Child::Key)
+        }
+        Some(Child::Item) if value != Value::There => {
+            value = Value::List;
+            None
+        }
+        None if value == Value::Awaited && !is_blank(line) => {
+            value = Value::There;
+            None
+        }
+        found => found,
+    });
+    lines.collect()
+}
+
+/// What is known of the value of the key above a line.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Value {
+    /// It has begun.
+    There,
+    /// It has not.
+    Awaited,
+    /// It is a list whose items stand where the key stands.
+    List,
+}
+
 /// Which kind of child a line starts, if it stands at `level` and starts one.
 fn child(line: &str, level: usize) -> Option<Child> {
     if is_blank(line) || indent(line) != level {
@@ -206,12 +242,38 @@ log:
             "budgets:\n  - caller: a\n    model_override: b\n",
             "budgets:\n- caller: a\n",
             "budgets:\n  state_file: x\n  callers:\n    - caller: a\n",
+            "budgets:\n  callers: # all\n\n  - caller: a\n    b: 1\n  - caller: b\n  c: x\n",
             "budgets: [{caller: a}]\n",
             "other:\n  state_file: x\n  - caller: a\n",
             "other:\n  budgets:\n    state_file: x\n    - caller: a\n",
         ] {
             assert!(rewrite(text).is_none(), "{text}");
         }
+    }
+
+    #[test]
+    fn a_list_below_its_key_stays_there() {
+        let text = "\
+budgets:
+  callers:
+  - caller: a
+    monthly_usd: 1
+  - caller: b
+  state_file: x
+  - caller: c
+";
+        let expected = "\
+budgets:
+  - callers:
+    - caller: a
+      monthly_usd: 1
+    - caller: b
+  - state_file: x
+  - caller: c
+";
+        let (text, mixed) = rewrite(text).unwrap();
+        assert_eq!(text, expected);
+        assert_eq!(mixed.keys, [true, true, false]);
     }
 
     #[test]
