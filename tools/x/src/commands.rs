@@ -181,7 +181,12 @@ pub(crate) fn cargo_command(flags: &str) -> Command {
     command
 }
 
-fn finish(mut command: Command) -> Result<(), String> {
+/// Shows a command, and runs it to its end.
+///
+/// # Errors
+///
+/// When it cannot be run, or fails.
+pub(crate) fn finish(mut command: Command) -> Result<(), String> {
     let flags: Vec<_> = command
         .get_args()
         .map(|arg| arg.to_string_lossy())

@@ -7,6 +7,7 @@ mod clock;
 mod commands;
 mod compare;
 mod demo;
+mod dist;
 mod fleet;
 mod grow;
 mod instructions;
@@ -67,6 +68,8 @@ enum Command {
         #[arg(long)]
         stay: bool,
     },
+    /// This commit's release as a tarball: binary, pages, completions, unit, licences, materials
+    Dist(dist::Options),
     /// Nanoseconds and instructions of the hot steps (needs valgrind)
     Bench {
         /// Fail where a step needs over 2 % more instructions than benches/instructions.json says
@@ -115,6 +118,7 @@ fn main() -> ExitCode {
         Command::Demo { stay: false } => demo::run(demo::Ending::Leave),
         Command::Fleet { stay: true } => fleet::run(demo::Ending::Stay),
         Command::Fleet { stay: false } => fleet::run(demo::Ending::Leave),
+        Command::Dist(options) => dist::run(&options),
         Command::Bench { check: true, .. } => bench::run(bench::Aim::Check),
         Command::Bench { bless: true, .. } => bench::run(bench::Aim::Bless),
         Command::Bench { .. } => bench::run(bench::Aim::Show),
