@@ -191,6 +191,37 @@ fn several_instances_are_configured_alike_everywhere() {
     assert_eq!(services.len(), 4);
 }
 
+/// What the compositions mount is there, and Grafana finds the dashboard where it is told to look.
+#[test]
+fn what_is_mounted_is_there() {
+    let read = |name: &str| std::fs::read_to_string(file("tools/deploy").join(name));
+    let mut mounted = Vec::new();
+    for name in ["compose.yml", "compose.observability.yml"] {
+        let text = read(name).expect("a file");
+        let composition: serde_json::Value = serde_yaml::from_str(&text).expect("YAML");
+        let services = composition["services"].as_object().expect("a mapping");
+        let volumes = services
+            .values()
+            .filter_map(|one| one["volumes"].as_array());
+        for volume in volumes.flatten() {
+            let parts: Vec<&str> = volume.as_str().expect("text").split(':').collect();
+            if let Some(from) = parts[0].strip_prefix("./") {
+                read(from).unwrap_or_else(|fault| panic!("{from}: {fault}"));
+                mounted.push((from.to_owned(), parts[1].to_owned()));
+            }
+        }
+    }
+    let board = mounted.iter().find(|(from, _)| from == "grafana-dashboard.json");
+    let (_, board) = board.expect("the dashboard");
+    let told = read("grafana/dashboards.yml").expect("a file");
+    let told: serde_json::Value = serde_yaml::from_str(&told).expect("YAML");
+    let folder = told["providers"][0]["options"]["path"].as_str();
+    assert_eq!(board.rsplit_once('/').map(|(folder, _)| folder), folder);
+    let sources = read("grafana/datasources.yml").expect("a file");
+    let sources: serde_json::Value = serde_yaml::from_str(&sources).expect("YAML");
+    assert_eq!(sources["datasources"][0]["url"], "http://prometheus:9090");
+}
+
 /// The variables that a configuration names.
 fn variables(text: &str) -> Vec<String> {
     let parts = text.split("${").skip(1);
