@@ -211,7 +211,9 @@ fn what_is_mounted_is_there() {
             }
         }
     }
-    let board = mounted.iter().find(|(from, _)| from == "grafana-dashboard.json");
+    let board = mounted
+        .iter()
+        .find(|(from, _)| from == "grafana-dashboard.json");
     let (_, board) = board.expect("the dashboard");
     let told = read("grafana/dashboards.yml").expect("a file");
     let told: serde_json::Value = serde_yaml::from_str(&told).expect("YAML");
