@@ -3,6 +3,7 @@
 use std::fmt;
 
 use ring::digest::{SHA256, SHA256_OUTPUT_LEN, digest};
+use ring::hmac;
 
 /// The SHA-256 of a text (FIPS 180-4).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -14,6 +15,16 @@ impl Digest {
     pub fn of(text: &[u8]) -> Self {
         let mut bytes = [0; SHA256_OUTPUT_LEN];
         bytes.copy_from_slice(digest(&SHA256, text).as_ref());
+        Self(bytes)
+    }
+
+    /// The HMAC-SHA256 (RFC 2104) of `parts`, one behind the other, under `key`.
+    #[must_use]
+    pub fn signing(key: &[u8], parts: &[&[u8]]) -> Self {
+        let mut context = hmac::Context::with_key(&hmac::Key::new(hmac::HMAC_SHA256, key));
+        parts.iter().for_each(|part| context.update(part));
+        let mut bytes = [0; SHA256_OUTPUT_LEN];
+        bytes.copy_from_slice(context.sign().as_ref());
         Self(bytes)
     }
 
@@ -83,6 +94,14 @@ mod tests {
         assert_eq!(Digest::parse(&abc.to_uppercase()), Some(digest));
         assert!(digest.is(&Digest::of(b"abc")) && !digest.is(&Digest::of(b"abd")));
         assert_eq!(format!("{digest:?}"), "Digest(..)");
+    }
+
+    #[test]
+    fn signatures_are_those_of_the_standard() {
+        // RFC 4231, test case 2.
+        let signed = Digest::signing(b"Jefe", &[b"what do ya want ", b"for nothing?"]);
+        let expected = "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843";
+        assert_eq!(signed.to_string(), expected);
     }
 
     #[test]

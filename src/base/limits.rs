@@ -247,6 +247,15 @@ pub const SCHEMA_DEPTH_MAX: usize = 64;
 pub const LESSONS_MAX: usize = 64;
 /// Most names of parameters that a translation left out which are written to the log.
 pub const DROPPED_NAMES_MAX: usize = 32;
+/// Most webhooks that one file may have; each may have a thread under way.
+pub const WEBHOOKS_MAX: usize = 16;
+/// Most notices that wait for one webhook; further ones are dropped and counted.
+pub const NOTICES_WAITING_MAX: usize = 256;
+/// Most subjects of which one webhook's deliveries are remembered for an hour; notices about
+/// further ones are dropped and counted.
+pub const NOTICES_REMEMBERED_MAX: usize = 16_384;
+/// Most notices and outcomes on their way to the thread of webhooks.
+pub const NOTICES_ON_THE_WAY_MAX: usize = 1_024;
 /// Most wishes to reload the configuration that wait; each of them would read the same file.
 pub const RELOADS_MAX: usize = 16;
 /// Most bytes of the shared store's answers to what is sent to it together: an answer about a quota

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::cli::environment;
-use crate::cli::fleet;
+use crate::cli::fleet::{self, Hearers};
 use crate::cli::not_started::NotStarted;
 use crate::cli::threads;
 use crate::config::plan::Plan;
@@ -18,7 +18,6 @@ use crate::ledger::books::Books;
 use crate::ledger::state::State;
 use crate::ledger::terms::Terms;
 use crate::ledger::totals::Totals;
-use crate::link::events::EventSender;
 use crate::link::latest::Latest;
 use crate::link::meters::{self, MeterSender};
 use crate::link::progress::Progress;
@@ -44,15 +43,16 @@ pub struct Bookkeeping {
 pub fn start(
     (terms, callers): (&Arc<Latest<Terms>>, &Arc<Latest<Callers>>),
     progress: &Arc<Progress>,
-    events: &EventSender,
+    hearers: Hearers<'_>,
 ) -> Result<Bookkeeping, NotStarted> {
-    let first = terms.load();
+    let (first, Hearers { events, notices }) = (terms.load(), hearers);
     let (reporter, inbox) = reports::channel();
     let (mut state, file) = state(&first.plan)?;
     let fleet = fleet::join(
         &first.plan,
         (&mut state, file.is_some()),
-        (&reporter, events),
+        &reporter,
+        hearers,
     )?;
     let totals = Totals::new(clock::wall(), &state);
     let first_callers = callers.load();
@@ -70,7 +70,8 @@ pub fn start(
         reports: threads::start_reports(events)?,
     })
     .with_terms(Arc::clone(terms))
-    .with_callers(Arc::clone(callers));
+    .with_callers(Arc::clone(callers))
+    .with_notices(notices.clone());
     if let Some(fleet) = fleet {
         coordinator = coordinator.with_fleet(fleet);
     }
@@ -79,7 +80,7 @@ pub fn start(
     if let Some(file) = file {
         let (sender, receiver) = states::channel();
         coordinator = coordinator.with_writer(sender);
-        threads::start_writer(file, receiver, events)?;
+        threads::start_writer(file, (receiver, notices.clone()), events)?;
         threads += 1;
     }
     threads::start_coordinator(coordinator, inbox, events)?;

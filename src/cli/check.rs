@@ -1,10 +1,12 @@
-//! `infermux check`: asks every provider of a file once, and tells what was found.
+//! `infermux check`: asks every provider of a file once, and tells what was found; or tries the
+//! file's webhooks.
 
 use std::thread;
 
 use serde::Serialize;
 
 use crate::cli::ask_provider::{self, Found, Health};
+use crate::cli::check_webhooks;
 use crate::cli::environment;
 use crate::cli::exit::{DONE, NOT_WELL, UNREACHABLE, UNUSABLE};
 use crate::cli::file;
@@ -33,6 +35,12 @@ pub fn run(flags: &CheckFlags) -> u8 {
         }
     };
     loaded.warnings.iter().for_each(terminal::warning);
+    if flags.webhooks {
+        return check_webhooks::run(&loaded.plan, flags.json).unwrap_or_else(|problem| {
+            terminal::error(problem);
+            UNUSABLE
+        });
+    }
     let asked = chosen(&loaded.plan, &flags.providers);
     let found = asked.and_then(|providers| ask_all(&providers));
     let found = match found {

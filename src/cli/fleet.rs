@@ -1,5 +1,6 @@
 //! Starts what an instance needs to share limits and budgets with others.
 
+use std::cell::Cell;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -11,13 +12,23 @@ use crate::config::plan::Plan;
 use crate::config::shared::Shared;
 use crate::coordinator::calls::{nonce, random_identity};
 use crate::coordinator::fleet::{Fleet, Told};
+use crate::coordinator::notices::Notices;
 use crate::coordinator::store::Store;
-use crate::ledger::shares::quota::{Identity, Kept};
+use crate::ledger::shares::quota::{Identity, Kept, State as Standing};
 use crate::ledger::state::State;
 use crate::link::events::{Event, EventSender};
 use crate::link::queue;
 use crate::link::reports::Reporter;
 use crate::sys::tls::{self, Own};
+
+/// Who hears of how the instance stands with its store.
+#[derive(Clone, Copy)]
+pub struct Hearers<'a> {
+    /// The main thread.
+    pub events: &'a EventSender,
+    /// Webhooks.
+    pub notices: &'a Notices,
+}
 
 /// Starts the thread of the store that `plan` shares; `None`: it shares none. The instance has the
 /// name in `state`, which is new where there was none, and which a state file `keeps`.
@@ -28,7 +39,8 @@ use crate::sys::tls::{self, Own};
 pub fn join(
     plan: &Plan,
     (state, keeps): (&mut State, bool),
-    (reporter, events): (&Reporter, &EventSender),
+    reporter: &Reporter,
+    Hearers { events, notices }: Hearers<'_>,
 ) -> Result<Option<Fleet>, NotStarted> {
     let Some(shared) = &plan.shared else {
         return Ok(None);
@@ -37,13 +49,23 @@ pub fn join(
     // One batch is under way at a time.
     let (giver, errands) = queue::queue(1);
     threads::start_store(store, errands, reporter.clone(), events)?;
-    let events = events.clone();
+    let (events, notices) = (events.clone(), notices.clone());
+    let namespace = shared.namespace.clone();
+    let was_well = Cell::new(false);
     let tell = move |told| {
-        events.send(match told {
-            Told::Connected => Event::StoreConnected,
-            Told::Ready => Event::StoreReady,
-            Told::Taken => Event::NameTaken,
-        });
+        let state = match told {
+            Told::Connected => return events.send(Event::StoreConnected),
+            Told::Taken => return events.send(Event::NameTaken),
+            Told::Stands(state) => state,
+        };
+        if state == Standing::Ok {
+            events.send(Event::StoreReady);
+            was_well.set(true);
+        }
+        // A store that is new has no data to begin with.
+        if state != Standing::Learning || was_well.get() {
+            notices.shared_state(&namespace, state);
+        }
     };
     let identity = identity(state, keeps);
     Ok(Some(Fleet::new(shared, identity, giver, Box::new(tell))))

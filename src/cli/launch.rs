@@ -6,10 +6,11 @@ use rustls::ClientConfig;
 
 use crate::base::limits::{REMEMBERED_ITEMS_MAX, UNSETTLED_RESPONSES_MAX};
 use crate::base::secret::Secret;
-use crate::cli::bookkeeping;
+use crate::cli::bookkeeping::{self, Bookkeeping};
 use crate::cli::capacity::{self, Connections};
 use crate::cli::certificates::Certificates;
 use crate::cli::environment;
+use crate::cli::fleet::Hearers;
 use crate::cli::keys_file;
 use crate::cli::listeners::Listeners;
 use crate::cli::log::Log;
@@ -20,13 +21,16 @@ use crate::cli::reload::{Reloader, Source};
 use crate::cli::server::TOKEN;
 use crate::cli::stop::Running;
 use crate::cli::threads;
+use crate::cli::webhooks;
 use crate::config::account_seats::AccountSeats;
 use crate::config::accounts::Accounts;
 use crate::config::plan::{Plan, Provider};
 use crate::config::seats::Seats;
+use crate::coordinator::notices::Notices;
 use crate::exchange::callers::Callers;
 use crate::exchange::remembered::Items;
 use crate::exchange::unsettled::AllUnsettled;
+use crate::ledger::shares::quota::State;
 use crate::ledger::terms::Terms;
 use crate::link::addresses::Addresses;
 use crate::link::buffered;
@@ -36,6 +40,7 @@ use crate::link::owners::Owners;
 use crate::link::progress::Progress;
 use crate::link::reloads::{self, ReloadSender};
 use crate::link::retries::Retries;
+use crate::link::webhooks::Teller;
 use crate::shard::state::common::Common;
 use crate::shard::state::era::Era;
 use crate::sys::tls;
@@ -74,10 +79,8 @@ impl Launch<'_> {
         let terms = Arc::new(Latest::new(Arc::new(first)));
         let addresses = threads::look_up_names(&terms, &self.events, &self.told)?;
         let progress = Arc::new(Progress::new(ground.loops()));
-        let books = bookkeeping::start((&terms, &next_callers), &progress, &self.events)?;
-        if terms.load().plan.shared.is_some() {
-            threads::wait_for_store(&self.told)?;
-        }
+        let webhooks = webhooks::Starter::begin(&terms, &self.events)?;
+        let books = self.keep_books((&terms, &next_callers), &progress, webhooks.teller())?;
         let shared = Shared {
             progress,
             reloads: reloads.clone(),
@@ -113,10 +116,29 @@ impl Launch<'_> {
             bells: Arc::clone(&bells),
             reporter: reporter.clone(),
             manager: manager(),
+            webhooks,
         };
+        let teller = reloader.webhooks.teller();
         threads::start_reloader(reloader, wishes, &events)?;
         let books = (reporter, books.threads);
-        Ok(Running::new(common, bells, self.told, books))
+        Ok(Running::new(common, bells, self.told, books).with_webhooks(teller))
+    }
+
+    /// Starts the threads that keep the books, and waits for the store that they share.
+    fn keep_books(
+        &self,
+        (terms, callers): (&Arc<Latest<Terms>>, &Arc<Latest<Callers>>),
+        progress: &Arc<Progress>,
+        teller: Teller,
+    ) -> Result<Bookkeeping, NotStarted> {
+        let (events, notices) = (&self.events, &Notices::new(teller));
+        let books = bookkeeping::start((terms, callers), progress, Hearers { events, notices })?;
+        if let Some(shared) = &terms.load().plan.shared
+            && !threads::wait_for_store(&self.told)?
+        {
+            notices.shared_state(&shared.namespace, State::Lost);
+        }
+        Ok(books)
     }
 
     /// Makes what all event loops share, and starts the threads that work for them.

@@ -6,7 +6,9 @@ pub mod bookkeeping;
 pub mod capacity;
 pub mod certificates;
 pub mod check;
+mod check_webhooks;
 pub mod convert;
+pub mod courier;
 pub mod dial;
 pub mod environment;
 pub mod exit;
@@ -49,9 +51,11 @@ pub mod shared_flags;
 pub mod status;
 pub mod stop;
 pub mod terminal;
+pub mod thread_start;
 pub mod threads;
 pub mod validate;
 pub mod watch;
+pub mod webhooks;
 
 use std::process::ExitCode;
 

@@ -14,8 +14,10 @@ use crate::cli::certificates::Certificates;
 use crate::cli::environment;
 use crate::cli::file::{self, Unusable};
 use crate::cli::keys_file;
+use crate::cli::not_started::NotStarted;
 use crate::cli::open_keys::warn_of_open_keys;
 use crate::cli::overrides::Overrides;
+use crate::cli::webhooks;
 use crate::config::account_seats::{AccountSeats, SeatedAccounts};
 use crate::config::accounts::Accounts;
 use crate::config::keyring::Keyring;
@@ -106,6 +108,8 @@ pub struct Reloader {
     pub reporter: Reporter,
     /// The service manager, where it wants to know of reloads.
     pub manager: Manager,
+    /// Starts the thread of webhooks with the first of them.
+    pub webhooks: webhooks::Starter,
 }
 
 /// A file that can be used.
@@ -311,6 +315,9 @@ impl Reloader {
         let begins = !fresh.providers.is_empty();
         let terms = Arc::new(self.terms.load().next(plan, fresh));
         self.terms.publish(Arc::clone(&terms));
+        if let Err(NotStarted::Failed(fault)) = self.webhooks.start_where_needed() {
+            tracing::error!(fault, "webhooks are not told of anything");
+        }
         (self.seats, self.certificates) = (seats, replacement.certificates);
         let names = self.common.addresses.adopt();
         let until = clock::now() + LOOK_UP_MAX;

@@ -24,6 +24,9 @@ pub struct CheckFlags {
     /// Ask this provider only; repeat for several
     #[arg(long = "provider", value_name = "NAME")]
     pub providers: Vec<String>,
+    /// Send every webhook a test notice, instead of asking providers
+    #[arg(long, conflicts_with = "providers")]
+    pub webhooks: bool,
     /// Print what was found as JSON
     #[arg(long)]
     pub json: bool,
@@ -69,16 +72,18 @@ Exit codes:
 pub const CHECK: &str = "\
 Each provider of the file is asked once for its list of models, or for what its health check asks \
 for, with its key. Unlike `infermux validate`, this needs the network, the variables and the keys; \
-nothing is billed.
+nothing is billed. With --webhooks, each webhook of the file is sent a notice instead, which says \
+that it is a test.
 
 Environment:
   INFERMUX_CONFIG  Instead of --config. An empty variable is an unset one.
   NO_COLOR         No colors.
 
 Exit codes:
-  0  Every provider answers, and lists the models that the file names.
-  1  A provider refuses, or does not list a model; or the configuration or the arguments cannot be
-     used.
+  0  Every provider answers, and lists the models that the file names; or every webhook has taken
+     its notice.
+  1  A provider refuses, or does not list a model, or a webhook has not taken its notice; or the
+     configuration or the arguments cannot be used.
   2  A provider cannot be reached.";
 
 /// The help of `convert`.

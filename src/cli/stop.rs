@@ -12,6 +12,7 @@ use crate::link::events::{Event, EventReceiver};
 use crate::link::gate::{Audience, Phase};
 use crate::link::reports::{Message, Reporter};
 use crate::link::watch::Watch;
+use crate::link::webhooks::Teller;
 use crate::shard::state::common::Common;
 use crate::sys::bell::Ringer;
 use crate::sys::clock;
@@ -41,6 +42,8 @@ pub struct Running {
     watch: Watch,
     /// Warnings that are held back and must still be logged.
     kept_back: KeptBack,
+    /// Tells the thread of webhooks, where there may be one, and has not ended.
+    webhooks: Option<Teller>,
 }
 
 /// The service manager restarts the process unless it hears that all is well.
@@ -84,6 +87,16 @@ impl Running {
             watchdog: None,
             told_at: Instant::ZERO,
             kept_back: KeptBack::default(),
+            webhooks: None,
+        }
+    }
+
+    /// Adds what tells the thread of webhooks.
+    #[must_use]
+    pub fn with_webhooks(self, webhooks: Teller) -> Self {
+        Self {
+            webhooks: Some(webhooks),
+            ..self
         }
     }
 
@@ -126,6 +139,7 @@ impl Running {
             }
         }
         self.close_books(code)?;
+        self.finish_notices(code)?;
         kept_back::tell(&self.common, Instant::NEVER, Duration::ZERO);
         tracing::info!("stopped");
         Ok(if self.broken { FAILED } else { code })
@@ -177,6 +191,23 @@ impl Running {
                 }
                 Woken::Asked(_) => return Err(code),
                 Woken::Over | Woken::Ended => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Lets webhooks be told once more what they have not taken.
+    fn finish_notices(&mut self, code: u8) -> Result<(), u8> {
+        let until = clock::now() + NOTICES_MAX;
+        let webhooks = self.webhooks.as_ref();
+        if !webhooks.is_some_and(|webhooks| webhooks.stop(LOOK_EVERY)) {
+            return Ok(());
+        }
+        while self.webhooks.is_some() {
+            match self.wait(until) {
+                Woken::Over => return Ok(()),
+                Woken::Asked(_) => return Err(code),
+                Woken::Ended => {}
             }
         }
         Ok(())
@@ -243,6 +274,12 @@ impl Running {
         self.broke(&format!("{what} has ended: {fault}"))
     }
 
+    fn webhooks_ended(&mut self, fault: Option<String>) -> Woken {
+        self.webhooks = None;
+        let ended = self.ended((fault, "the thread of webhooks"));
+        ended.unwrap_or(Woken::Ended)
+    }
+
     /// What `event` means for the stages; unexpected ends are logged.
     fn take_note(&mut self, event: Event) -> Option<Woken> {
         match event {
@@ -276,6 +313,7 @@ impl Running {
             Event::StoreEnded(fault) => {
                 return self.ended((fault, "the thread of the shared store"));
             }
+            Event::WebhooksEnded(fault) => return Some(self.webhooks_ended(fault)),
             Event::CoordinatorEnded(fault) => {
                 self.bookkeepers = self.bookkeepers.saturating_sub(1);
                 if self.common.process.is_taking() || fault.is_some() {
@@ -309,6 +347,8 @@ impl Running {
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// How long the coordinator may take to close the books.
 const BOOKS_MAX: Duration = Duration::from_secs(2);
+/// How long webhooks may take for the last notices: a little longer than they are given.
+const NOTICES_MAX: Duration = Duration::from_millis(3_500);
 /// Pause before a full inbox is tried again.
 const RETRY: Duration = Duration::from_millis(5);
 /// How long shards may take to end once their connections are cut off.

@@ -1,23 +1,23 @@
 //! Starts the threads beside the main one. Each reports its end to the main thread.
 
 use std::io;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
 use crate::base::limits::{HELPERS_MAX, LISTS_WAITING_MAX, REPORTS_MAX};
 use crate::cli::capacity::unusable_core;
-use crate::cli::environment;
 use crate::cli::exit::{DONE, INTERRUPTED};
 use crate::cli::keys_file;
 use crate::cli::not_started::{NotStarted, failed};
 use crate::cli::reload::Reloader;
 use crate::cli::terminal;
+use crate::cli::thread_start::start_thread;
 use crate::config::plan::Plan;
 use crate::coordinator::catalogue;
 use crate::coordinator::chores;
 use crate::coordinator::names::{LOOK_UP_MAX, Names};
+use crate::coordinator::notices::Notices;
 use crate::coordinator::reports::{self, Job};
 use crate::coordinator::run::Coordinator;
 use crate::coordinator::save;
@@ -103,6 +103,7 @@ pub fn look_up_names(
                 | Event::WriterEnded(_)
                 | Event::ReportsEnded(_)
                 | Event::StoreEnded(_)
+                | Event::WebhooksEnded(_)
                 | Event::CatalogueEnded(_),
             ) => {}
             None => {
@@ -172,11 +173,11 @@ pub fn start_coordinator(
 /// The thread cannot be started.
 pub fn start_writer(
     file: StateFile,
-    states: StateReceiver<Arc<State>>,
+    (states, notices): (StateReceiver<Arc<State>>, Notices),
     events: &EventSender,
 ) -> Result<(), NotStarted> {
     let body = move || {
-        save::run(&file, &states);
+        save::run(&file, &states, &notices);
         Ok(())
     };
     start_thread("state".into(), events, Event::WriterEnded, body)
@@ -212,17 +213,17 @@ pub fn start_store(
 
 /// Waits until the store over which instances share grants what is asked for: not for long where it
 /// does not answer, and for a while where it is to find out whether another process has this one's
-/// name.
+/// name. Returns whether it does.
 ///
 /// # Errors
 ///
 /// The process is asked to stop meanwhile, another one has its name, or a thread has ended.
-pub fn wait_for_store(told: &EventReceiver) -> Result<(), NotStarted> {
+pub fn wait_for_store(told: &EventReceiver) -> Result<bool, NotStarted> {
     let start = clock::now();
     let mut until = start + STORE_MAX;
     loop {
         match told.next_within(until.since(clock::now())) {
-            Some(Event::StoreReady) => return Ok(()),
+            Some(Event::StoreReady) => return Ok(true),
             Some(Event::StoreConnected) => until = start + CLAIM_MAX,
             Some(Event::NameTaken) => return Err(name_taken()),
             Some(Event::StopAsked(code)) => return Err(NotStarted::Asked(code)),
@@ -234,7 +235,7 @@ pub fn wait_for_store(told: &EventReceiver) -> Result<(), NotStarted> {
                     "the shared store grants nothing yet: serving begins meanwhile, and shared \
                      limits and budgets go by shared.on_loss"
                 );
-                return Ok(());
+                return Ok(false);
             }
         }
     }
@@ -373,6 +374,7 @@ pub fn wait_for_health(plan: &Plan, told: &EventReceiver) -> Result<(), NotStart
                 | Event::WriterEnded(fault)
                 | Event::ReportsEnded(fault)
                 | Event::StoreEnded(fault)
+                | Event::WebhooksEnded(fault)
                 | Event::CatalogueEnded(fault),
             ) => {
                 let fault = fault.unwrap_or_else(|| "a thread has ended".into());
@@ -392,39 +394,6 @@ pub fn wait_for_health(plan: &Plan, told: &EventReceiver) -> Result<(), NotStart
             }
         }
     }
-}
-
-/// Starts a thread that reports its end to the main thread, however it ends.
-fn start_thread(
-    name: String,
-    events: &EventSender,
-    ended: impl FnOnce(Option<String>) -> Event + Send + 'static,
-    body: impl FnOnce() -> io::Result<()> + Send + 'static,
-) -> Result<(), NotStarted> {
-    let events = events.clone();
-    let panics = is_to_panic(&name);
-    let whole = move || {
-        let body = || {
-            assert!(!panics, "a panic was asked for");
-            body()
-        };
-        // The process ends after a panic, so the thread's state is not used any more.
-        let fault = match catch_unwind(AssertUnwindSafe(body)) {
-            Ok(Ok(())) => None,
-            Ok(Err(fault)) => Some(fault.to_string()),
-            Err(_) => Some(String::from("panicked")),
-        };
-        events.send(ended(fault));
-    };
-    let started = thread::Builder::new().name(name).spawn(whole);
-    started.map(|_| ()).map_err(failed("cannot start a thread"))
-}
-
-/// Whether the thread of this name is to panic: tests of a debug build check how the process
-/// reacts.
-fn is_to_panic(name: &str) -> bool {
-    let asked = environment::variable("INFERMUX_TEST_PANIC").filter(|_| cfg!(debug_assertions));
-    asked.is_some_and(|asked| asked == name)
 }
 
 fn broken(what: &str) -> NotStarted {

@@ -853,6 +853,7 @@ fn every_key_is_read() {
     for key in keys::all() {
         let wrong = match key.kind {
             Kind::Texts(_)
+            | Kind::Words(_)
             | Kind::Entries(..)
             | Kind::Names
             | Kind::Headers
@@ -904,6 +905,7 @@ fn every_key_is_read() {
             ),
             "budgets[]" => (format!("{{budgets: [{field}]}}"), "budgets[0].".into()),
             "teams[]" => (format!("{{teams: [{field}]}}"), "teams[0].".into()),
+            "webhooks[]" => (format!("{{webhooks: [{field}]}}"), "webhooks[0].".into()),
             "auth.keys[]" => (
                 format!("{{auth: {{keys: [{field}]}}}}"),
                 "auth.keys[0].".into(),
@@ -980,6 +982,7 @@ fn what_is_required_is_missed_once() {
             "auth.keys[].budgets[]",
             "auth.keys[].per_model[]",
             "shared",
+            "webhooks[]",
         ];
         assert!(known.contains(&key.section), "{}", key.path());
     }

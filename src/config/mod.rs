@@ -40,6 +40,7 @@ pub mod tls;
 pub mod unit_prices;
 pub mod url;
 pub mod vendor;
+pub mod webhook;
 
 use crate::base::limits::{KEYS_FILE_BYTES_MAX, KEYS_FILE_VALUES_MAX};
 use crate::config::check::keys::Known;

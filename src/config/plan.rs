@@ -20,6 +20,7 @@ use crate::config::shared::Shared;
 use crate::config::tls::{ProviderTls, TlsFiles};
 use crate::config::url::BaseUrl;
 use crate::config::vendor::Vendor;
+use crate::config::webhook::Webhook;
 use crate::decide::affinity::Affinity;
 use crate::decide::policy::{BreakerPolicy, LatencyPolicy};
 use crate::decide::strategy::Strategy;
@@ -69,6 +70,8 @@ pub struct Plan {
     pub budgets: Budgets,
     /// The store over which several instances share their limits and budgets.
     pub shared: Option<Shared>,
+    /// Who is told at once when something is wrong.
+    pub webhooks: Box<[Arc<Webhook>]>,
     /// Where the provider or budget of an id stands among the declared ones.
     pub places: Places,
 }

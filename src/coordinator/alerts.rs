@@ -16,8 +16,11 @@ pub struct Alerts {
 }
 
 impl Alerts {
-    /// A budget has reached a level: the log is told.
+    /// A budget has reached a level: the log is told, unless nothing happens at that level.
     pub fn add(&mut self, alert: &Alert) {
+        if !alert.is_logged() {
+            return;
+        }
         tell(alert);
         let counts = Arc::make_mut(&mut self.counts);
         let place = alert.budget.index();
@@ -50,7 +53,7 @@ impl Alerts {
 /// Logs that a budget has reached a level.
 fn tell(alert: &Alert) {
     let (spent, limit) = (alert.spent.to_string(), alert.amount.to_string());
-    let (percent, per) = (alert.level.percent(), alert.per.name());
+    let (percent, per) = (alert.level.percent(), alert.period.per().name());
     let scope = alert.scope.to_string();
     let (action, enforced) = (alert.action.name(), alert.enforce == Enforce::Yes);
     let caller = match &alert.scope {
@@ -74,7 +77,8 @@ fn tell(alert: &Alert) {
 mod tests {
     use super::*;
     use crate::base::money::NanoUsd;
-    use crate::base::period::Per;
+    use crate::base::period::{Per, Period};
+    use crate::base::time::WallTime;
     use crate::config::scope::BudgetAction;
 
     #[test]
@@ -84,7 +88,7 @@ mod tests {
             alerts.add(&Alert {
                 budget: BudgetId(budget),
                 scope: Scope::Key("k".into()),
-                per: Per::Day,
+                period: Period::of(Per::Day, WallTime::default()),
                 level,
                 spent: NanoUsd::new(2),
                 amount: NanoUsd::new(1),

@@ -57,8 +57,8 @@ pub struct Fleet {
 pub enum Told {
     /// The store answers; a start may wait for what it grants.
     Connected,
-    /// The store grants.
-    Ready,
+    /// The instance stands otherwise with the store; with `Ok`, it grants.
+    Stands(State),
     /// Another living process has this one's name: this one must end.
     Taken,
 }
@@ -406,9 +406,7 @@ impl Fleet {
 
     fn on_state(&mut self, now: Instant, state: State, published: Published<'_>) {
         self.state = state;
-        if state == State::Ok {
-            (self.tell)(Told::Ready);
-        }
+        (self.tell)(Told::Stands(state));
         let words = published.words(&self.quotas);
         for (id, target) in self.quotas.all() {
             let terms = self.terms.get(id.index()).and_then(Option::as_ref);

@@ -11,6 +11,7 @@ use crate::ledger::totals::Totals;
 use crate::link::gate::Process;
 use crate::link::orders::Health;
 use crate::link::progress::Progress;
+use crate::link::webhooks::Counts;
 use crate::report::status::SharedReport;
 
 /// The coordinator's knowledge at a moment.
@@ -32,6 +33,8 @@ pub struct Known {
     pub transitions: Vec<(Box<str>, &'static str, &'static str, u64)>,
     /// How often the state file could not be written.
     pub state_write_failures: u64,
+    /// What has become of notices for webhooks; `None`: there never was one.
+    pub notices: Option<Counts>,
     /// Reloads of the configuration that succeeded, and that failed.
     pub reloads: [u64; 2],
     /// Bytes of items of translated answers that are remembered.

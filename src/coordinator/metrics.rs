@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::base::money::NanoUsd;
+use crate::base::notice::Event;
 use crate::coordinator::known::Known;
 use crate::coordinator::scopes;
 use crate::decide::affinity::Stay;
@@ -16,6 +17,7 @@ use crate::link::counter::Counter;
 use crate::link::histogram::{Histogram, HistogramSum};
 use crate::link::meters::{Gauge, LoopMeter, NOBODY, ProviderMeter, STATUSES, Series};
 use crate::link::orders::Health;
+use crate::link::webhooks::Fate;
 use crate::report::exposition::{Buckets, Exposition};
 use crate::report::metrics::Family;
 use crate::report::status::SharedReport;
@@ -272,6 +274,12 @@ fn standing(out: &mut Exposition, known: &Known) {
 fn files(out: &mut Exposition, known: &Known) {
     out.begin(Family::StateWriteFailures);
     out.value(&[], known.state_write_failures);
+    out.begin(Family::WebhookNotices);
+    for ((event, _), fates) in Event::ALL.iter().zip(known.notices.iter().flatten()) {
+        for ((fate, _), count) in Fate::ALL.iter().zip(fates) {
+            out.value(&[event, fate], *count);
+        }
+    }
     out.begin(Family::ConfigReloads);
     for (result, count) in ["success", "failure"].iter().zip(known.reloads) {
         out.value(&[result], count);

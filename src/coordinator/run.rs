@@ -17,6 +17,7 @@ use crate::config::plan::Plan;
 use crate::coordinator::alerts::Alerts;
 use crate::coordinator::changes::Changes;
 use crate::coordinator::fleet::Fleet;
+use crate::coordinator::notices::Notices;
 use crate::coordinator::opening::Opening;
 use crate::coordinator::publish::{Folder, Publisher};
 use crate::coordinator::reports::Job;
@@ -58,6 +59,8 @@ pub struct Coordinator {
     changes: Changes,
     /// How often budgets have reached 80 % and 100 %.
     alerts: Alerts,
+    /// Tells webhooks.
+    notices: Notices,
     /// When the process began.
     started: Time,
     publisher: Publisher,
@@ -91,6 +94,7 @@ impl Coordinator {
             reports: opening.reports,
             changes: Changes::default(),
             alerts: Alerts::default(),
+            notices: Notices::default(),
             started: Time::default(),
             publisher: Publisher::new(Arc::clone(&gates), opening.callers.gates().clone()),
             callers: opening.callers,
@@ -302,6 +306,7 @@ impl Coordinator {
         let totals = Arc::make_mut(&mut self.totals);
         while let Some(meter) = self.meters.next() {
             if let Some((provider, model)) = totals.begin(meter) {
+                self.notices.unpriced(&provider, &model);
                 let key = format!("pricing.{provider}.{model}");
                 tracing::warn!(
                     provider = &*provider,
@@ -373,9 +378,11 @@ impl Coordinator {
             let (from, to) = (transition.from.name(), transition.to.name());
             let reason = transition.reason.name();
             tracing::info!(provider, from, to, reason, "the circuit has changed");
+            self.notices.circuit(provider, transition);
             self.changes.add(provider, change);
         }
         for alert in self.books.take_alerts() {
+            self.notices.budget(&alert);
             self.alerts.add(&alert);
         }
     }
@@ -388,6 +395,11 @@ impl Coordinator {
         for mut order in self.orders.drain(..) {
             if let Some(fleet) = &mut self.fleet {
                 fleet.on_order(now, &mut order, &self.plan);
+            }
+            if let Order::Health { provider, state } = order
+                && let Some(provider) = self.plan.find_provider(provider)
+            {
+                self.notices.health(&provider.name, state);
             }
             let permit = self.publisher.publish(order);
             if let Order::Circuit { provider, state } = order {

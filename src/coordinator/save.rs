@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::coordinator::notices::Notices;
 use crate::coordinator::state_file::StateFile;
 use crate::ledger::state::State;
 use crate::link::states::{Received, StateReceiver};
@@ -10,7 +11,7 @@ use crate::sys::clock;
 
 /// Writes every state that comes, until no sender is left. A failing disk is reported once, and
 /// once more when it has recovered; meanwhile writing is tried again, and requests go on.
-pub fn run(file: &StateFile, states: &StateReceiver<Arc<State>>) {
+pub fn run(file: &StateFile, states: &StateReceiver<Arc<State>>, notices: &Notices) {
     let mut unwritten: Option<String> = None;
     loop {
         let failing = unwritten.is_some();
@@ -32,8 +33,12 @@ pub fn run(file: &StateFile, states: &StateReceiver<Arc<State>>) {
         }
         match (&written, failing) {
             (Ok(()), false) | (Err(_), true) => {}
-            (Ok(()), true) => tracing::info!("the state file is written again"),
+            (Ok(()), true) => {
+                notices.state_file(None);
+                tracing::info!("the state file is written again");
+            }
             (Err(fault), false) => {
+                notices.state_file(Some(fault));
                 tracing::error!(%fault, "the state file cannot be written: spend may be lost");
             }
         }

@@ -51,7 +51,7 @@ pub struct Alert {
     /// Whose it is.
     pub scope: Scope,
     /// The period.
-    pub per: Per,
+    pub period: Period,
     /// How far it is used up.
     pub level: Level,
     /// What has been spent.
@@ -62,6 +62,21 @@ pub struct Alert {
     pub action: BudgetAction,
     /// Whether it does.
     pub enforce: Enforce,
+}
+
+impl Alert {
+    /// Whether requests are refused, or answered by another model, once the budget is used up.
+    #[must_use]
+    pub fn stops(&self) -> bool {
+        self.enforce == Enforce::Yes && self.action != BudgetAction::Alert
+    }
+
+    /// Whether the log is told. A budget that stops requests is told of when it does, others are
+    /// told of before that, too.
+    #[must_use]
+    pub fn is_logged(&self) -> bool {
+        self.level == Level::All || !self.stops()
+    }
 }
 
 /// A budget, for tests: reports read the published words.
@@ -156,13 +171,13 @@ impl Budgets {
         self.changed |= cost > NanoUsd::ZERO;
         account.on_settled(period, first);
         let level = account.books.alert();
-        alerts.extend(level.and_then(|level| account.alert(budget, level)));
+        alerts.extend(level.map(|level| account.alert(budget, level)));
         let others = cost.saturating_sub(first);
         account.on_settled(period, others);
         while others > NanoUsd::ZERO
             && let Some(level) = account.books.next_alert()
         {
-            alerts.extend(account.alert(budget, level));
+            alerts.push(account.alert(budget, level));
         }
         if std::mem::replace(&mut account.is_saved, false) {
             self.unsaved.push(budget);
@@ -329,24 +344,18 @@ impl Account {
         self.books.on_settled(period, cost);
     }
 
-    /// What the log is told when this budget, whose id is `budget`, reaches `level`. One that stops
-    /// requests is told of when it does, others are told of before that, too.
-    fn alert(&self, budget: BudgetId, level: Level) -> Option<Alert> {
-        let stops = self.enforce == Enforce::Yes && self.action != BudgetAction::Alert;
-        let is_told = match level {
-            Level::Most => !stops,
-            Level::All => true,
-        };
-        is_told.then(|| Alert {
+    /// What is told when this budget, whose id is `budget`, reaches `level`.
+    fn alert(&self, budget: BudgetId, level: Level) -> Alert {
+        Alert {
             budget,
             scope: self.scope.clone(),
-            per: self.books.period().per(),
+            period: self.books.period(),
             level,
             spent: self.books.spent(),
             amount: self.books.amount(),
             action: self.action,
             enforce: self.enforce,
-        })
+        }
     }
 }
 

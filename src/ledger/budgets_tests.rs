@@ -49,6 +49,7 @@ fn budgets(state: &State) -> Budgets {
 fn hear(budgets: &mut Budgets, fact: &Fact) -> Vec<Alert> {
     let mut alerts = Vec::new();
     budgets.on_fact(fact, &mut alerts);
+    alerts.retain(Alert::is_logged);
     alerts
 }
 

@@ -14,3 +14,4 @@ pub mod state;
 pub mod terms;
 pub mod timeline;
 pub mod totals;
+pub mod webhooks;

@@ -48,6 +48,7 @@ pub mod states;
 pub mod store;
 mod taking;
 pub mod watch;
+pub mod webhooks;
 
 /// A value on a cache line of its own, so that writers of neighbours do not slow each other down.
 /// 128 bytes: x86 fetches lines in pairs, and some ARM cores have lines that long.

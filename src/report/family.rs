@@ -40,6 +40,7 @@ pub enum Family {
     ScopeBudgetAlerts,
     ScopeBudgetRefusals,
     StateWriteFailures,
+    WebhookNotices,
     ConfigReloads,
     SharedState,
     SharedMembers,

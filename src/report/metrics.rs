@@ -29,7 +29,7 @@ pub struct Row {
 }
 
 /// All metrics, in the order in which they are shown: the only list of them.
-pub const ROWS: [Row; 57] = [
+pub const ROWS: [Row; 58] = [
     Row {
         family: Family::Requests,
         name: "infermux_requests_total",
@@ -300,6 +300,13 @@ pub const ROWS: [Row; 57] = [
         kind: Kind::Counter,
         labels: &[],
         help: "How often the state file could not be written.",
+    },
+    Row {
+        family: Family::WebhookNotices,
+        name: "infermux_webhook_notices_total",
+        kind: Kind::Counter,
+        labels: &["event", "outcome"],
+        help: "Notices for webhooks that were sent, given up (failed), or dropped without room.",
     },
     Row {
         family: Family::ConfigReloads,

@@ -14,6 +14,7 @@ pub mod keys;
 pub mod latency;
 pub mod line;
 pub mod metrics;
+pub mod notice;
 pub mod overview;
 pub mod page;
 pub mod providers;

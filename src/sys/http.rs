@@ -1,8 +1,10 @@
-//! One exchange of HTTP that blocks, under one deadline: for commands, never for a shard.
+//! One exchange of HTTP that blocks, under one deadline: for commands and webhooks, never for a
+//! shard.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
@@ -12,6 +14,7 @@ use crate::base::time::Instant;
 use crate::sys::stream::{Stream, Timed};
 use crate::wire::chunked::{Chunked, Progress};
 use crate::wire::head::{Arrival, Asked, Framing, Head};
+use crate::wire::known::Known;
 
 /// Where a request goes.
 pub struct Peer<'a> {
@@ -39,6 +42,15 @@ pub struct Answer {
     pub status: u16,
     /// Its body, without transfer coding.
     pub body: Vec<u8>,
+}
+
+/// What the head of an answer says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AnswerHead {
+    /// Its status.
+    pub status: u16,
+    /// `Retry-After`, where it is in seconds.
+    pub retry_after: Option<Duration>,
 }
 
 /// Why there is no answer.
@@ -73,7 +85,37 @@ pub enum NoAnswer {
 ///
 /// There is no whole answer.
 pub fn exchange(peer: Peer<'_>, request: &[u8], bounds: Bounds) -> Result<Answer, NoAnswer> {
-    let mut stream = Timed::connect(peer.addresses, bounds.until).map_err(not_connected)?;
+    let mut stream = send(peer, request, bounds.until)?;
+    read(&mut stream, bounds.body_bytes_max)
+}
+
+/// Sends `request` as [`exchange`] does, and reads no more than the head of its answer.
+///
+/// # Errors
+///
+/// There is no whole head before `until`.
+pub fn ask_head(peer: Peer<'_>, request: &[u8], until: Instant) -> Result<AnswerHead, NoAnswer> {
+    let mut stream = send(peer, request, until)?;
+    let mut rest = Vec::new();
+    loop {
+        let (head, mut bytes) = read_head(&mut stream, rest)?;
+        if head.status >= 200 {
+            let after = head.value_of(&bytes, Known::RetryAfter);
+            let after = after.and_then(|value| str::from_utf8(value).ok()?.parse().ok());
+            return Ok(AnswerHead {
+                status: head.status,
+                retry_after: after.map(Duration::from_secs),
+            });
+        }
+        // An informational head comes before the answer's own.
+        bytes.drain(..head.len);
+        rest = bytes;
+    }
+}
+
+/// Connects to `peer` and sends it `request`.
+fn send(peer: Peer<'_>, request: &[u8], until: Instant) -> Result<Stream, NoAnswer> {
+    let mut stream = Timed::connect(peer.addresses, until).map_err(not_connected)?;
     if let Some(request) = peer.tunnel {
         open_tunnel(&mut stream, request)?;
     }
@@ -86,7 +128,7 @@ pub fn exchange(peer: Peer<'_>, request: &[u8], bounds: Bounds) -> Result<Answer
     };
     stream.write_all(request).map_err(broken)?;
     stream.flush().map_err(broken)?;
-    read(&mut stream, bounds.body_bytes_max)
+    Ok(stream)
 }
 
 /// Has the proxy at the other end open a tunnel. Nothing comes behind the head of its answer: the
@@ -113,20 +155,23 @@ fn open_tunnel(stream: &mut Timed, request: &str) -> Result<(), NoAnswer> {
     }
 }
 
-fn read(stream: &mut Stream, body_bytes_max: usize) -> Result<Answer, NoAnswer> {
-    let mut bytes = Vec::new();
-    let mut head = Head::default();
-    let mut seen = 0;
+/// Reads a head; returns the bytes, too, which begin with it.
+fn read_head(stream: &mut Stream, mut bytes: Vec<u8>) -> Result<(Head, Vec<u8>), NoAnswer> {
+    let (mut head, mut seen) = (Head::default(), 0);
     loop {
         let arrival = head.parse_answer(&bytes, seen, Asked::Other);
         match arrival.map_err(|_| NoAnswer::NotHttp)? {
-            Arrival::Whole => break,
+            Arrival::Whole => return Ok((head, bytes)),
             Arrival::Partial => seen = bytes.len(),
         }
         if more(stream, &mut bytes)? == 0 {
             return Err(NoAnswer::CutShort);
         }
     }
+}
+
+fn read(stream: &mut Stream, body_bytes_max: usize) -> Result<Answer, NoAnswer> {
+    let (head, mut bytes) = read_head(stream, Vec::new())?;
     bytes.drain(..head.len);
     let body = PartialBody {
         bytes,
@@ -214,7 +259,6 @@ fn broken(fault: io::Error) -> NoAnswer {
 #[cfg(test)]
 mod tests {
     use std::net::TcpListener;
-    use std::time::Duration;
 
     use socket2::{Domain, Socket, Type};
 

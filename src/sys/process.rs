@@ -36,6 +36,14 @@ pub fn figures() -> Figures {
     }
 }
 
+/// What this machine, or container, is called; `localhost` where the kernel does not say.
+#[must_use]
+pub fn host_name() -> String {
+    let name = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let name = name.trim();
+    String::from(if name.is_empty() { "localhost" } else { name })
+}
+
 /// The processor time of one of this process's threads; `None` where the kernel does not say.
 #[must_use]
 pub fn thread_cpu(thread: u64) -> Option<Duration> {

@@ -499,6 +499,16 @@ const SHOWN: &[(&str, &str, &[&str])] = &[
             "shared.tls.server_name",
         ],
     ),
+    (
+        "webhooks",
+        "a_circuit_that_opens_again_and_again_is_told_once_an_hour",
+        &["webhooks[].url", "webhooks[].secret", "webhooks[].events"],
+    ),
+    (
+        "webhooks",
+        "slack_gets_a_message_for_people",
+        &["webhooks[].format"],
+    ),
 ];
 
 #[test]

@@ -103,6 +103,7 @@ mod translation;
 mod trust;
 mod uploads;
 mod validate;
+mod webhooks;
 mod windows;
 
 mod support;

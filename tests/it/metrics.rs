@@ -16,6 +16,7 @@ use crate::support::client::{Answer, Client};
 use crate::support::load::ask;
 use crate::support::operate::{get, post};
 use crate::support::promtool;
+use crate::support::receiver::Receiver;
 use crate::support::router::{Folder, Router};
 use crate::support::{config_of, config_with, eventually, mock, provider, wait_for_requests};
 
@@ -110,7 +111,7 @@ fn merged(base: &Value, over: &Value) -> Value {
     both
 }
 
-fn config(mocks: &[Mock], state: &Path) -> String {
+fn config(mocks: &[Mock], state: &Path, webhook: &Receiver) -> String {
     let claude = format!("base_url: \"http://{}\"", mocks[9].address());
     let fields: [&[&str]; 10] = [
         &[
@@ -151,8 +152,9 @@ fn config(mocks: &[Mock], state: &Path) -> String {
          dear: {{input_per_million: 850, output_per_million: 0}}\n\
          budgets:\n  state_file: {}\n  callers:\n    \
          - {{caller: team, monthly_usd: 1, action: alert}}\n    \
-         - {{caller: poor, monthly_usd: 0.0001, action: hard_stop}}\n",
-        state.display()
+         - {{caller: poor, monthly_usd: 0.0001, action: hard_stop}}\nwebhooks:\n{}",
+        state.display(),
+        webhook.entry("")
     );
     config_of(&providers, &rest)
 }
@@ -167,7 +169,8 @@ fn tell() -> Story {
     let mocks = providers();
     let folder = Folder::new();
     let state = folder.path().join("state.json");
-    let file = config(&mocks, &state);
+    let webhook = Receiver::start();
+    let file = config(&mocks, &state, &webhook);
     let router = Router::start(&file);
     let addr = router.addr();
     // What is written beside the state goes to a device that is full.
@@ -228,6 +231,7 @@ fn tell() -> Story {
     eventually("the last line of the last request", || {
         after = metrics(&router);
         sum(&after, "infermux_caller_disconnects_total") == 2.0
+            && value(&after, TOLD).is_some_and(|count| count >= 2.0)
             && sum(&after, "infermux_in_flight_requests") == 0.0
     });
     let status = get(router.management(), "/_infermux/status").json();
@@ -381,8 +385,11 @@ infermux_responses_dropped_total{what="metadata"} 1
 infermux_shard_connections{shard="control"} 1
 "#;
 
+/// A budget has reached 80 % and 100 %.
+const TOLD: &str = r#"infermux_webhook_notices_total{event="budget",outcome="sent"}"#;
+
 /// What is at least so much in the end.
-const AT_LEAST: [(&str, f64); 18] = [
+const AT_LEAST: [(&str, f64); 19] = [
     (
         r#"infermux_latency_seconds_sum{provider="alpha",model="plain"}"#,
         1e-6,
@@ -405,6 +412,7 @@ const AT_LEAST: [(&str, f64); 18] = [
     ("process_open_fds", 10.0),
     ("process_max_fds", 100.0),
     ("process_start_time_seconds", 1.7e9),
+    (TOLD, 2.0),
 ];
 
 #[test]

@@ -15,6 +15,7 @@ pub mod request;
 pub mod routing;
 pub mod shared;
 pub mod tls;
+pub mod webhooks;
 
 use crate::config::check::keys::Known;
 use crate::config::listen;
@@ -76,6 +77,7 @@ pub fn plan(root: &Block<'_>, proxies: &Proxies) -> Plan {
         model_families: request::families(root),
         shared: shared::read(root, &budgets),
         budgets,
+        webhooks: webhooks::read(root, proxies),
         places: Places::default(),
     }
 }

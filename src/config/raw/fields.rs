@@ -275,9 +275,13 @@ impl<'a> Block<'a> {
     }
 
     fn checked(&self, kind: Kind, scalar: &'a Scalar, path: &str) -> Option<&'a str> {
-        let (Kind::Text(of) | Kind::Texts(of)) = kind else {
-            debug_assert!(false, "{path} is not a text");
-            return None;
+        let of = match kind {
+            Kind::Text(of) | Kind::Texts(of) => of,
+            Kind::Words(_) => TextKind::Name,
+            _ => {
+                debug_assert!(false, "{path} is not a text");
+                return None;
+            }
         };
         let text = match of {
             TextKind::Secret | TextKind::HeaderValue => scalar.text.trim(),

@@ -6,6 +6,7 @@
 use crate::base::limits::{BUDGET_USD_MAX, SHARDS_MAX, STREAM_READ_BYTES, WEIGHT_MAX};
 use crate::config::raw::kinds::key;
 use crate::config::raw::shared_keys;
+use crate::config::raw::webhook_keys;
 use crate::config::raw::words::{ACTIONS, AFFINITIES, COUNT, SPAN, SPAN_OR_ZERO, STRATEGIES};
 
 pub use crate::config::raw::kinds::{Fallback, Key, Kind, TextKind};
@@ -37,8 +38,8 @@ pub fn names(section: &str) -> impl Iterator<Item = &'static str> {
         .map(|key| key.name)
 }
 
-const PARTS: [&[Key]; 2] = [OWN, shared_keys::KEYS];
-const KEYS: [Key; PARTS[0].len() + PARTS[1].len()] = joined(&PARTS);
+const PARTS: [&[Key]; 3] = [OWN, shared_keys::KEYS, webhook_keys::KEYS];
+const KEYS: [Key; PARTS[0].len() + PARTS[1].len() + PARTS[2].len()] = joined(&PARTS);
 
 /// The keys of all `parts`, `N` together.
 const fn joined<const N: usize>(parts: &[&[Key]]) -> [Key; N] {

@@ -52,6 +52,8 @@ pub enum Kind {
     Span(Duration, Duration),
     /// One of these words.
     Word(&'static [&'static str]),
+    /// A list of some of these words.
+    Words(&'static [&'static str]),
     /// A mapping whose keys are those of this section.
     Block(&'static str),
     /// A list of mappings whose keys are those of this section.

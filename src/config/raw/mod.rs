@@ -19,6 +19,7 @@ mod shared_keys;
 mod shown;
 pub mod texts;
 pub mod values;
+mod webhook_keys;
 mod words;
 pub mod yaml;
 

@@ -93,6 +93,7 @@ fn form(kind: Kind, default: Fallback) -> Value {
         Kind::Text(_) if is_required => text(),
         Kind::Text(_) => json!({"type": ["string", "number", "boolean", "null"]}),
         Kind::Texts(_) => list(text()),
+        Kind::Words(words) => list(json!({"anyOf": [{"enum": words}, reference(VARIABLE)]})),
         Kind::Entries(_, section) => list(json!({"anyOf": [text(), reference(section)]})),
         Kind::Names | Kind::Headers => {
             json!({"type": or_nothing("object"), "additionalProperties": text()})
@@ -161,6 +162,7 @@ fn single(kind: Kind) -> Vec<Value> {
         Kind::Word(words) => vec![json!({ "enum": words })],
         Kind::Text(_)
         | Kind::Texts(_)
+        | Kind::Words(_)
         | Kind::Entries(..)
         | Kind::Names
         | Kind::Headers
@@ -210,6 +212,7 @@ fn literal(kind: Kind, text: &str) -> Value {
         Kind::Flag => (text == "true").into(),
         Kind::Text(_)
         | Kind::Texts(_)
+        | Kind::Words(_)
         | Kind::Entries(..)
         | Kind::Names
         | Kind::Headers

@@ -27,16 +27,19 @@ impl Display for Kind {
             Self::Span(least, most) => {
                 write!(f, "{} to {}", duration::text(*least), duration::text(*most))
             }
-            Self::Word(words) => {
-                let quoted: Vec<String> = words.iter().map(|word| format!("`{word}`")).collect();
-                f.write_str(&quoted.join(", "))
-            }
+            Self::Word(words) => f.write_str(&quoted(words)),
+            Self::Words(words) => write!(f, "list of {}", quoted(words)),
             Self::Block(_) => f.write_str("mapping"),
             Self::Blocks(_) => f.write_str("list of mappings"),
             Self::Named(_) => f.write_str("pattern: mapping"),
             Self::Table => f.write_str("provider: model: prices"),
         }
     }
+}
+
+fn quoted(words: &[&str]) -> String {
+    let quoted: Vec<String> = words.iter().map(|word| format!("`{word}`")).collect();
+    quoted.join(", ")
 }
 
 impl Display for TextKind {

@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::base::money::NanoUsd;
 use crate::config::decimal::Decimal;
 use crate::config::duration;
+use crate::config::faults::printable;
 use crate::config::raw::fields::Block;
 use crate::config::raw::keys::Kind;
 
@@ -106,6 +107,27 @@ impl Block<'_> {
                 }
             }
         })
+    }
+
+    /// Some of a few words, each with what it stands for, in the order of the file and without
+    /// repetitions.
+    pub fn words<T: Copy + PartialEq>(&self, name: &str, meanings: &[(&str, T)]) -> Vec<T> {
+        let mut found = Vec::new();
+        for (place, text) in self.texts(name) {
+            match meanings.iter().find(|(word, _)| *word == text) {
+                Some((_, meaning)) if found.contains(meaning) => {}
+                Some((_, meaning)) => found.push(*meaning),
+                None => {
+                    let known = meanings.iter().map(|(word, _)| *word);
+                    let hint = self.hint(text, known.clone());
+                    let words: Vec<&str> = known.collect();
+                    let text = printable(text);
+                    let problem = format!("`{text}` is not one of {}{hint}", words.join(", "));
+                    self.fault(&format!("{name}[{place}]"), problem);
+                }
+            }
+        }
+        found
     }
 }
 

@@ -57,6 +57,8 @@ impl Coordinator {
         self.publisher = Publisher::new(gates, callers);
         self.publish(now);
         if let Some(terms) = terms {
+            self.notices
+                .adopted(&self.plan, (&terms.plan, &terms.fresh.providers));
             self.plan = Arc::clone(&terms.plan);
         }
         self.share(now);

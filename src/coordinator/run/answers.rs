@@ -83,6 +83,7 @@ impl Coordinator {
             providers,
             callers: Arc::clone(&self.callers),
             alerts: self.alerts.counts(),
+            notices: self.notices.counts(),
             transitions: self.changes.counts(),
             state_write_failures: self.writer.as_ref().map_or(0, StateSender::failures),
             reloads: gates.process().reloads(),

@@ -1,10 +1,12 @@
-//! The coordinator and the instances that share limits and budgets with this one.
+//! The coordinator and others: the instances that share limits and budgets with this one, and
+//! webhooks.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::base::time::Instant;
 use crate::coordinator::fleet::Fleet;
+use crate::coordinator::notices::Notices;
 use crate::coordinator::quotas::Published;
 use crate::coordinator::run::Coordinator;
 use crate::link::orders::Order;
@@ -13,6 +15,12 @@ use crate::link::store::News;
 use crate::sys::clock;
 
 impl Coordinator {
+    /// Tells webhooks through `notices`.
+    #[must_use]
+    pub fn with_notices(self, notices: Notices) -> Self {
+        Self { notices, ..self }
+    }
+
     /// Acts upon what the shares say that are held with other instances.
     pub(super) fn with_others(&mut self, act: impl FnOnce(&mut Fleet, Published<'_>)) {
         if let Some(fleet) = &mut self.fleet {

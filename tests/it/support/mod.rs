@@ -9,6 +9,7 @@ pub mod native;
 pub mod operate;
 pub mod promtool;
 pub mod proxy;
+pub mod receiver;
 pub mod router;
 pub mod store;
 pub mod tls;
