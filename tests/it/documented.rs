@@ -51,6 +51,28 @@ fn router(mock: &Mock) -> Router {
     router
 }
 
+/// Every test that the review of security names is there.
+#[test]
+fn the_review_of_security_names_tests_that_there_are() {
+    let page = page("docs/security.md");
+    let (_, tried) = page.split_once("## What was tried").expect("a chapter");
+    let tried = tried.split("\n## ").next().unwrap_or_default();
+    let mut count = 0;
+    for row in tried.lines().filter(|line| line.starts_with("| ")).skip(1) {
+        let shown = row.rsplit('|').nth(1).unwrap_or_default();
+        let names: Vec<&str> = shown.split('`').skip(1).step_by(2).collect();
+        assert!(!names.is_empty(), "nothing shows: {row}");
+        for name in names {
+            let (file, test) = name.split_once("::").expect("file::test");
+            let text = self::page(&format!("tests/it/{file}.rs"));
+            let is_there = text.contains(&format!("#[test]\nfn {test}() {{"));
+            assert!(is_there, "there is no test {name}");
+            count += 1;
+        }
+    }
+    assert!(count > 50, "{count} tests");
+}
+
 /// What an answer is made of: the names in it, but for those of models and providers.
 fn shape(value: &Value, path: &str, into: &mut BTreeSet<String>) {
     match value {
