@@ -305,6 +305,9 @@ pub mod report {
     pub mod metrics {
         pub use crate::report::metrics::{Kind, ROWS, Row};
     }
+    pub mod usage_record {
+        pub use crate::report::usage_record::{ROWS, Row};
+    }
 }
 pub mod shard {
     pub mod request {

@@ -14,6 +14,7 @@ use clap::{CommandFactory, Parser};
 use infermux::testing::cli::flags::Arguments;
 use infermux::testing::exchange::refusal::TABLE;
 use infermux::testing::report::metrics::ROWS;
+use infermux::testing::report::usage_record;
 
 #[test]
 fn the_tables_are_up_to_date() {
@@ -22,6 +23,7 @@ fn the_tables_are_up_to_date() {
         ("docs/troubleshooting.md", "errors", errors()),
         ("docs/configuration.md", "keys", keys()),
         ("docs/operations.md", "metrics", metrics()),
+        ("docs/usage-records.md", "usage", usage()),
     ] {
         let path = root().join(page);
         let text = std::fs::read_to_string(&path).unwrap();
@@ -209,6 +211,19 @@ fn metrics() -> String {
             row.kind.name(),
             labels.join(" "),
             row.help
+        );
+    }
+    table
+}
+
+fn usage() -> String {
+    let mut table = String::from("| field | of | type | meaning |\n|---|---|---|---|\n");
+    for row in usage_record::ROWS {
+        let kind = row.kind.told();
+        let _ = writeln!(
+            table,
+            "| `{}` | {} | {kind} | {} |",
+            row.name, row.of, row.help
         );
     }
     table

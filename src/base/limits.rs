@@ -294,5 +294,11 @@ pub const RESPONSE_ID_BYTES_MAX: usize = 256;
 /// Entries of requests on their way to a thread that records them; where there are more, they are
 /// dropped. Each takes about 1 KiB, and a second of the fastest shards has as many.
 pub const ENTRIES_WAITING_MAX: usize = 1 << 15;
+/// Most bytes of usage records that are written at once; the lines of one more batch may come on
+/// top.
+pub const USAGE_AT_ONCE_BYTES_MAX: usize = 256 << 10;
+/// Most bytes of usage records that are held while the disk does not take them: those of about
+/// 10,000 requests. Further ones are dropped.
+pub const USAGE_HELD_BYTES_MAX: usize = 16 << 20;
 /// Entries that a shard gathers before it hands them over.
 pub const ENTRIES_PER_BATCH: usize = 64;

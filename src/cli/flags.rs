@@ -76,8 +76,8 @@ pub enum Command {
     /// Show which instances share limits and budgets, and forget one that is dead.
     #[command(after_long_help = SHARED)]
     Shared(SharedFlags),
-    /// Print the JSON Schema of infermux.yml, for editors.
-    Schema,
+    /// Print a JSON Schema: that of infermux.yml, for editors, or that of a usage record.
+    Schema(SchemaFlags),
     /// Print the completions of a shell.
     #[command(after_long_help = COMPLETIONS)]
     Completions(CompletionsFlags),
@@ -189,6 +189,25 @@ const PROVIDERS_FORMATS: [(&str, Format); 3] = [
     ("json", Format::Json),
     ("yaml", Format::Yaml),
 ];
+
+/// The flags of `schema`.
+#[derive(Args, Debug)]
+pub struct SchemaFlags {
+    /// Whose schema
+    #[arg(value_name = "OF", default_value = "config", value_parser = word_parser(&SCHEMAS))]
+    pub of: SchemaOf,
+}
+
+/// What has a schema.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SchemaOf {
+    /// The configuration file.
+    Config,
+    /// A line of the file of usage records.
+    Usage,
+}
+
+const SCHEMAS: [(&str, SchemaOf); 2] = [("config", SchemaOf::Config), ("usage", SchemaOf::Usage)];
 
 /// The flags of `completions`.
 #[derive(Args, Debug)]

@@ -17,6 +17,7 @@ use crate::cli::log::Log;
 use crate::cli::loops::{HealthChecks, Starter};
 use crate::cli::manager::manager;
 use crate::cli::not_started::NotStarted;
+use crate::cli::recorders;
 use crate::cli::reload::{Reloader, Source};
 use crate::cli::server::TOKEN;
 use crate::cli::stop::Running;
@@ -38,6 +39,7 @@ use crate::link::events::{EventReceiver, EventSender};
 use crate::link::latest::Latest;
 use crate::link::owners::Owners;
 use crate::link::progress::Progress;
+use crate::link::recorder::Recorders;
 use crate::link::reloads::{self, ReloadSender};
 use crate::link::retries::Retries;
 use crate::link::webhooks::Teller;
@@ -67,16 +69,13 @@ impl Launch<'_> {
         let (reloads, wishes) = reloads::channel();
         threads::watch_signals(self.events.clone(), reloads.clone())?;
         let ground = Ground::take(&plan)?;
-        let ring = keys_file::read(&plan);
-        let ring = ring.map_err(|faults| NotStarted::Failed(faults.join("; ")))?;
-        let accounts = Arc::new(Accounts::of(&plan, &ring));
-        let account_seats = AccountSeats::of(&accounts);
-        let callers = Arc::new(Callers::first(ring, plan.teams.clone(), accounts));
+        let (callers, account_seats) = first_callers(&plan)?;
         let next_callers = Arc::new(Latest::new(Arc::clone(&callers)));
         let plan = Arc::new(plan);
         let seats = Seats::of(&plan);
         let first = Terms::first(plan, ground.connections.most);
         let terms = Arc::new(Latest::new(Arc::new(first)));
+        let (recorders, recording) = recorders::start(&terms.load(), &self.events)?;
         let addresses = threads::look_up_names(&terms, &self.events, &self.told)?;
         let progress = Arc::new(Progress::new(ground.loops()));
         let webhooks = webhooks::Starter::begin(&terms, &self.events)?;
@@ -86,6 +85,7 @@ impl Launch<'_> {
             reloads: reloads.clone(),
             addresses,
             callers: Arc::new(Latest::new(callers)),
+            recording,
         };
         let common = self.common(&ground, &terms, shared)?;
         let starter = Starter {
@@ -112,6 +112,7 @@ impl Launch<'_> {
             next_callers,
             former_callers: Vec::new(),
             certificates: ground.certificates,
+            recorders,
             common: Arc::clone(&common),
             bells: Arc::clone(&bells),
             reporter: reporter.clone(),
@@ -153,12 +154,14 @@ impl Launch<'_> {
             reloads,
             addresses,
             callers,
+            recording,
         } = shared;
         let first = terms.load();
         let (catalogue, lists) = threads::start_catalogue(terms, &self.events)?;
         let token = environment::setting(TOKEN).map(Secret::new);
         let settings = ground.certificates.settings(&first.plan);
         let era = Era::new(0, Arc::clone(&first), settings, token.as_ref());
+        let era = era.recorded_by(recording);
         let server = first.plan.server.clone();
         let buffered = buffered::Pool::new(server.max_buffered_bytes, ground.loops());
         let process = first.gates.process();
@@ -196,6 +199,7 @@ struct Shared {
     reloads: ReloadSender,
     addresses: Arc<Addresses>,
     callers: Arc<Latest<Callers>>,
+    recording: Recorders,
 }
 
 /// What the process needs before anything runs.
@@ -225,6 +229,16 @@ impl Ground {
     fn loops(&self) -> usize {
         self.shards + 1
     }
+}
+
+/// The callers that the configuration and its file of keys name, and the ids of their accounts.
+fn first_callers(plan: &Plan) -> Result<(Arc<Callers>, AccountSeats), NotStarted> {
+    let ring = keys_file::read(plan);
+    let ring = ring.map_err(|faults| NotStarted::Failed(faults.join("; ")))?;
+    let accounts = Arc::new(Accounts::of(plan, &ring));
+    let seats = AccountSeats::of(&accounts);
+    let callers = Callers::first(ring, plan.teams.clone(), accounts);
+    Ok((Arc::new(callers), seats))
 }
 
 fn tls_connect(plan: &Plan) -> Result<Arc<ClientConfig>, NotStarted> {

@@ -38,6 +38,7 @@ pub mod overrides;
 pub mod pages;
 pub mod providers;
 pub mod ready;
+pub mod recorders;
 pub mod reload;
 pub mod reload_command;
 pub mod rotation;
@@ -81,7 +82,7 @@ pub fn run() -> ExitCode {
             Command::Convert(flags) => convert::run(&flags),
             Command::Key(flags) => key::run(&flags.command),
             Command::Shared(flags) => shared::run(&flags.command),
-            Command::Schema => pages::schema(),
+            Command::Schema(flags) => pages::schema(&flags),
             Command::Completions(flags) => pages::completions(&flags),
             Command::Man(flags) => pages::manual(&flags),
         },

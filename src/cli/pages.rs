@@ -1,4 +1,4 @@
-//! Pages about infermux itself: the schema of its file, completions, manual pages.
+//! Pages about infermux itself: the schemas of its files, completions, manual pages.
 
 use std::io::Write;
 
@@ -6,15 +6,20 @@ use clap::CommandFactory;
 use clap_mangen::Man;
 
 use crate::cli::exit::{DONE, UNUSABLE};
-use crate::cli::flags::{Arguments, CompletionsFlags, ManFlags};
+use crate::cli::flags::{Arguments, CompletionsFlags, ManFlags, SchemaFlags, SchemaOf};
 use crate::cli::terminal;
 use crate::config::faults::printable;
 use crate::config::raw::schema;
+use crate::report::usage_record;
 
 /// Prints the schema; returns the exit code.
 #[must_use]
-pub fn schema() -> u8 {
-    terminal::say(format_args!("{:#}", schema::schema()));
+pub fn schema(flags: &SchemaFlags) -> u8 {
+    let schema = match flags.of {
+        SchemaOf::Config => schema::schema(),
+        SchemaOf::Usage => usage_record::schema(),
+    };
+    terminal::say(format_args!("{schema:#}"));
     DONE
 }
 

@@ -17,6 +17,7 @@ use crate::cli::keys_file;
 use crate::cli::not_started::NotStarted;
 use crate::cli::open_keys::warn_of_open_keys;
 use crate::cli::overrides::Overrides;
+use crate::cli::recorders;
 use crate::cli::webhooks;
 use crate::config::account_seats::{AccountSeats, SeatedAccounts};
 use crate::config::accounts::Accounts;
@@ -30,6 +31,7 @@ use crate::ledger::terms::Terms;
 use crate::link::gate::{Phase, Reloaded};
 use crate::link::latest::Latest;
 use crate::link::lists::{Said, What};
+use crate::link::recorder::Recorders;
 use crate::link::reloads::{Changes, Next, ReloadReceiver, ReloadResult, Wished};
 use crate::link::reports::{Ask, Message, Question, Reply, Reporter};
 use crate::shard::state::common::Common;
@@ -100,6 +102,8 @@ pub struct Reloader {
     /// Callers that were in force: this thread drops them once nobody else holds them, since a
     /// shard would have to spend time on tens of thousands.
     pub former_callers: Vec<Arc<Callers>>,
+    /// Starts those who record requests.
+    pub recorders: recorders::Starter,
     /// What all event loops share.
     pub common: Arc<Common>,
     /// Their bells.
@@ -118,6 +122,7 @@ struct Replacement {
     certificates: Certificates,
     ring: Keyring,
     accounts: SeatedAccounts,
+    recorders: recorders::Prepared,
     changes: Changes,
 }
 
@@ -287,6 +292,8 @@ impl Reloader {
         let ring = keys_file::read(&plan)?;
         let accounts = self.seat_accounts(&ring, &plan)?;
         let seated = self.seats.seat(plan).map_err(|fault| vec![fault])?;
+        let recorders = self.recorders.prepare(&seated.plan);
+        let recorders = recorders.map_err(|fault| vec![fault])?;
         let mut changed = changes::between(&before.plan, &seated.plan);
         changed.extend(self.changed_keys(&ring));
         changed.extend(certificates.changed_since(&self.certificates, &seated.plan));
@@ -299,6 +306,7 @@ impl Reloader {
             certificates,
             ring,
             accounts,
+            recorders,
             changes: Changes {
                 changed,
                 needs_restart,
@@ -338,6 +346,8 @@ impl Reloader {
         let token = self.common.management_token.as_ref();
         let settings = self.certificates.settings(&terms.plan);
         let era = Era::new(number, terms, settings, token);
+        let recorders = self.recorders.adopt(replacement.recorders);
+        let era = era.recorded_by(recorders.unwrap_or_else(none));
         // Whoever is asked for a key finds those that count: they come before a mode that asks for
         // them, and go after one that does.
         let mut callers = Some(self.next_callers.load());
@@ -402,6 +412,14 @@ impl Reloader {
     fn is_stopping(&self) -> bool {
         self.common.process.phase() > Phase::Serving
     }
+}
+
+/// Nobody records requests, since the thread for it cannot be started.
+fn none(fault: NotStarted) -> Recorders {
+    if let NotStarted::Failed(fault) = fault {
+        tracing::error!(fault, "no usage records are written");
+    }
+    Recorders::default()
 }
 
 /// How long a reload waits for a loop that does not turn.

@@ -171,11 +171,14 @@ impl Running {
         self.bells.shards.iter().for_each(Ringer::ring);
     }
 
-    /// Lets the coordinator book the last facts of the shards.
+    /// Lets the coordinator book the last facts of the shards, and those who record requests write
+    /// the last records.
     fn close_books(&mut self, code: u8) -> Result<(), u8> {
         let until = clock::now() + BOOKS_MAX;
         let mut message = Some(Message::Stop);
-        while self.bookkeepers > 0 {
+        let recorders = Arc::clone(&self.common.process.recorders);
+        recorders.stop();
+        while self.bookkeepers + recorders.running() > 0 {
             if let Some(stop) = message.take() {
                 message = self.reporter.send(stop).err();
             }
@@ -280,6 +283,26 @@ impl Running {
         ended.unwrap_or(Woken::Ended)
     }
 
+    /// A thread that keeps the books has ended.
+    fn bookkeeper_ended(&mut self, (fault, what): (Option<String>, &str)) -> Woken {
+        self.bookkeepers = self.bookkeepers.saturating_sub(1);
+        if self.common.process.is_taking() || fault.is_some() {
+            self.broken = true;
+            let fault = fault.as_deref().unwrap_or("without a reason");
+            tracing::error!(fault, "{what} has ended");
+        }
+        Woken::Ended
+    }
+
+    /// A thread that records requests has ended: its file is not named any more, or the last
+    /// records are written, which the books wait for.
+    fn recorder_ended(&mut self, fault: Option<String>) -> Option<Woken> {
+        match fault {
+            Some(fault) => self.broke(&format!("a recorder of requests has ended: {fault}")),
+            None => (!self.common.process.is_taking()).then_some(Woken::Ended),
+        }
+    }
+
     /// What `event` means for the stages; unexpected ends are logged.
     fn take_note(&mut self, event: Event) -> Option<Woken> {
         match event {
@@ -296,13 +319,7 @@ impl Running {
                 return Some(Woken::Ended);
             }
             Event::WriterEnded(fault) => {
-                self.bookkeepers = self.bookkeepers.saturating_sub(1);
-                if self.common.process.is_taking() || fault.is_some() {
-                    self.broken = true;
-                    let fault = fault.as_deref().unwrap_or("without a reason");
-                    tracing::error!(fault, "the writer of the state file has ended");
-                }
-                return Some(Woken::Ended);
+                return Some(self.bookkeeper_ended((fault, "the writer of the state file")));
             }
             Event::ReportsEnded(fault) => {
                 return self.ended((fault, "the writer of reports"));
@@ -314,14 +331,9 @@ impl Running {
                 return self.ended((fault, "the thread of the shared store"));
             }
             Event::WebhooksEnded(fault) => return Some(self.webhooks_ended(fault)),
+            Event::RecorderEnded(fault) => return self.recorder_ended(fault),
             Event::CoordinatorEnded(fault) => {
-                self.bookkeepers = self.bookkeepers.saturating_sub(1);
-                if self.common.process.is_taking() || fault.is_some() {
-                    self.broken = true;
-                    let fault = fault.as_deref().unwrap_or("without a reason");
-                    tracing::error!(fault, "the coordinator has ended");
-                }
-                return Some(Woken::Ended);
+                return Some(self.bookkeeper_ended((fault, "the coordinator")));
             }
             Event::ShardEnded(id, fault) => {
                 self.shards = self.shards.saturating_sub(1);

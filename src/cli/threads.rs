@@ -103,6 +103,7 @@ pub fn look_up_names(
                 | Event::WriterEnded(_)
                 | Event::ReportsEnded(_)
                 | Event::StoreEnded(_)
+                | Event::RecorderEnded(_)
                 | Event::WebhooksEnded(_)
                 | Event::CatalogueEnded(_),
             ) => {}
@@ -374,6 +375,7 @@ pub fn wait_for_health(plan: &Plan, told: &EventReceiver) -> Result<(), NotStart
                 | Event::WriterEnded(fault)
                 | Event::ReportsEnded(fault)
                 | Event::StoreEnded(fault)
+                | Event::RecorderEnded(fault)
                 | Event::WebhooksEnded(fault)
                 | Event::CatalogueEnded(fault),
             ) => {

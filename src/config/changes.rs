@@ -101,6 +101,7 @@ pub fn between(before: &Plan, after: &Plan) -> Vec<String> {
         ("routing.groups", groups(before) == groups(after)),
         ("pricing", before.pricing == after.pricing),
         ("passthrough", before.passthrough == after.passthrough),
+        ("usage", before.usage == after.usage),
         ("webhooks", before.webhooks == after.webhooks),
         (
             "model_families",

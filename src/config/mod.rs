@@ -39,6 +39,7 @@ pub mod suggest;
 pub mod tls;
 pub mod unit_prices;
 pub mod url;
+pub mod usage;
 pub mod vendor;
 pub mod webhook;
 

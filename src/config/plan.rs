@@ -19,6 +19,7 @@ use crate::config::scope::{Budget, Reach};
 use crate::config::shared::Shared;
 use crate::config::tls::{ProviderTls, TlsFiles};
 use crate::config::url::BaseUrl;
+use crate::config::usage::Usage;
 use crate::config::vendor::Vendor;
 use crate::config::webhook::Webhook;
 use crate::decide::affinity::Affinity;
@@ -70,6 +71,8 @@ pub struct Plan {
     pub budgets: Budgets,
     /// The store over which several instances share their limits and budgets.
     pub shared: Option<Shared>,
+    /// The file of usage records; `None`: none are written.
+    pub usage: Option<Usage>,
     /// Who is told at once when something is wrong.
     pub webhooks: Box<[Arc<Webhook>]>,
     /// Where the provider or budget of an id stands among the declared ones.

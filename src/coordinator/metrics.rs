@@ -37,6 +37,7 @@ pub fn text(known: &Known) -> String {
     standing(&mut out, known);
     scopes::write(&mut out, known);
     files(&mut out, known);
+    records(&mut out, known);
     shared(&mut out, known);
     responses(&mut out, known);
     shards(&mut out, known);
@@ -284,6 +285,17 @@ fn files(out: &mut Exposition, known: &Known) {
     for (result, count) in ["success", "failure"].iter().zip(known.reloads) {
         out.value(&[result], count);
     }
+}
+
+/// What has become of usage records.
+fn records(out: &mut Exposition, known: &Known) {
+    let counts = &known.process.recorders.usage;
+    out.begin(Family::UsageRecords);
+    for (result, count) in [("written", &counts.written), ("dropped", &counts.dropped)] {
+        out.value(&[result], count.get());
+    }
+    out.begin(Family::UsageWriteFailures);
+    out.value(&[], counts.failures.get());
 }
 
 /// How the instance stands with those that it shares limits and budgets with; no series where it

@@ -25,4 +25,7 @@ mod scopes;
 pub mod state_file;
 pub mod store;
 pub mod time;
+pub mod usage;
+pub mod usage_file;
+pub mod usage_lines;
 pub mod webhooks;

@@ -20,6 +20,7 @@ use crate::link::meters::{NOBODY, Party};
 use crate::link::noted::{Form, NotedRequest, Trouble};
 use crate::link::orders::Health;
 use crate::link::queue::Taker;
+use crate::link::recorder::AllRecorders;
 use crate::link::reports::{Ask, Question, RequestsShown};
 use crate::report::costs::{
     BucketReport, CallerReport, CostReport, ModelsReport, PartiesReport, PartyList, PartyName,
@@ -29,7 +30,7 @@ use crate::report::dollars::Usd;
 use crate::report::latency::{LatencyReport, SeriesReport, Spread};
 use crate::report::providers::body;
 use crate::report::requests::{RequestReport, RequestsReport, SlowFrom};
-use crate::report::status::StatusReport;
+use crate::report::status::{RecordsReport, StatusReport};
 use crate::sys::cores;
 
 /// A piece of work.
@@ -134,6 +135,7 @@ fn status(known: &Known) -> StatusReport {
         requests_last_minute: loops().map(|meter| meter.requests.sum(now)).sum(),
         errors_last_minute: loops().map(|meter| meter.errors.sum(now)).sum(),
         stalled_shards: known.progress.stalled(),
+        usage_records: records(&known.process.recorders),
         shared: known.shared.clone(),
     }
 }
@@ -175,6 +177,16 @@ fn request(one: &NotedRequest) -> RequestReport {
         cost_usd: one.cost.map(Usd),
         failed_cost_usd: one.failed_cost.map(Usd),
     }
+}
+
+/// What has become of usage records; `None`: nobody writes any.
+fn records(all: &AllRecorders) -> Option<RecordsReport> {
+    let counts = &all.usage;
+    (all.running() > 0).then(|| RecordsReport {
+        state: if counts.fails() { "failing" } else { "ok" },
+        written: counts.written.get(),
+        dropped: counts.dropped.get(),
+    })
 }
 
 fn latency(totals: &Totals) -> LatencyReport<'_> {

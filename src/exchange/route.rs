@@ -257,6 +257,7 @@ mod tests {
                 heartbeat: Duration::ZERO,
             },
             shared: None,
+            usage: None,
             webhooks: Box::default(),
             model_families: Box::default(),
             cors: None,

@@ -17,6 +17,8 @@ use crate::wire::usage::Usage;
 /// A response that was booked by an estimate.
 #[derive(Debug)]
 pub struct Unsettled {
+    /// The id of the request that began it, where that is recorded.
+    pub recorded: Option<Box<str>>,
     /// The month in which it was admitted.
     pub month: MonthTag,
     /// Whom it is counted for.
@@ -110,6 +112,7 @@ mod tests {
 
     fn unsettled(month: u8) -> Unsettled {
         Unsettled {
+            recorded: None,
             month: MonthTag(month),
             attribution: Attribution::default(),
             owner: None,

@@ -35,6 +35,8 @@ pub enum Event {
     CatalogueEnded(Option<String>),
     /// The thread of the shared store has ended; with the reason, where it should not have.
     StoreEnded(Option<String>),
+    /// A thread that records requests has ended, with this fault if any.
+    RecorderEnded(Option<String>),
     /// The thread that tells webhooks has ended; with the reason, where it should not have.
     WebhooksEnded(Option<String>),
     /// The coordinator has ended; with the reason, where it should not have.

@@ -10,6 +10,7 @@ use crate::link::facts::MonthTag;
 use crate::link::noted::Noted;
 use crate::link::pause::ConnectionPauses;
 use crate::link::provider_gate::ProviderGate;
+use crate::link::recorder::AllRecorders;
 
 /// The words that belong to one configuration. The words of the process, which outlive it, are
 /// reached through them ([`std::ops::Deref`]).
@@ -55,6 +56,8 @@ pub struct Process {
     month: Padded<AtomicU8>,
     /// How often an event loop had no descriptor and no idle connection of its own to close.
     lacks: AtomicU64,
+    /// Those who record requests.
+    pub recorders: Arc<AllRecorders>,
     /// The pauses between warnings about connections, common to all event loops.
     pub pauses: ConnectionPauses,
     /// The last requests that failed, were refused or were slow.
@@ -119,6 +122,7 @@ impl Gates {
                 reloads: Default::default(),
                 remembered: Arc::default(),
                 lacks: AtomicU64::new(0),
+                recorders: Arc::default(),
                 pauses: ConnectionPauses::default(),
                 noted: Noted::default(),
             }),

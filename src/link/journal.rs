@@ -153,6 +153,8 @@ pub struct Spend {
     pub completion: Tokens,
     /// The tokens as they are billed, by kind.
     pub counts: Counts,
+    /// Tokens of the answer that were thought; `None`: the provider told none.
+    pub thinking: Option<Tokens>,
     /// What they cost.
     pub cost: NanoUsd,
     /// Whether their price is known.
@@ -167,7 +169,7 @@ pub struct Spend {
 pub struct Correction {
     /// When it was learned.
     pub at: Moment,
-    /// The id of the request whose answer told it.
+    /// The id of the request that began the response.
     pub request_id: Box<str>,
     /// The id of the response.
     pub response_id: Box<str>,

@@ -1,14 +1,15 @@
 //! The way of entries from shards to a thread that records them. A shard never waits: where too
 //! many entries are on the way, more are dropped, and counted.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 
 use crate::base::limits::ENTRIES_WAITING_MAX;
 use crate::link::journal::Entry;
+use crate::link::latest::Latest;
 
 /// Entries that are handed over together; several threads may record them.
 pub type Batch = Arc<Vec<Entry>>;
@@ -23,7 +24,14 @@ pub struct Recorders {
 /// The end of the way that takes entries. The thread at the other end ends when all of these ends
 /// are gone.
 #[derive(Clone, Debug)]
-pub struct Recorder {
+pub struct Recorder(Arc<Giving>);
+
+/// A recorder that does not keep its thread alive.
+#[derive(Clone, Debug)]
+pub struct Former(Weak<Giving>);
+
+#[derive(Debug)]
+struct Giving {
     sender: Sender<Told>,
     way: Arc<Way>,
 }
@@ -32,6 +40,8 @@ pub struct Recorder {
 #[derive(Debug)]
 pub struct Entries {
     receiver: Receiver<Told>,
+    /// What was told and is still to be acted on.
+    kept: Option<Told>,
     way: Arc<Way>,
 }
 
@@ -60,9 +70,31 @@ pub enum Next {
 /// What has become of entries, since the process began.
 #[derive(Debug, Default)]
 pub struct RecorderCounts {
-    /// Entries that were dropped, since too many were on the way.
-    pub dropped: AtomicU64,
+    /// Entries that were recorded.
+    pub written: Tally,
+    /// Entries that were dropped, since too many were on the way or could not be recorded.
+    pub dropped: Tally,
+    /// How often recording has failed.
+    pub failures: Tally,
+    fails: AtomicBool,
 }
+
+/// A number that several threads add to.
+#[derive(Debug, Default)]
+pub struct Tally(AtomicU64);
+
+/// The recorders of the process, with the threads at their other ends.
+#[derive(Debug, Default)]
+pub struct AllRecorders {
+    all: Latest<Vec<Former>>,
+    running: AtomicUsize,
+    /// What has become of usage records.
+    pub usage: Arc<RecorderCounts>,
+}
+
+/// A thread that records, as long as it runs.
+#[derive(Debug)]
+pub struct Running(Arc<AllRecorders>);
 
 #[derive(Debug)]
 struct Way {
@@ -87,11 +119,16 @@ fn channel_of(most: usize, counts: Arc<RecorderCounts>) -> (Recorder, Entries) {
         most,
         counts,
     });
-    let recorder = Recorder {
+    let giving = Giving {
         sender,
         way: Arc::clone(&way),
     };
-    (recorder, Entries { receiver, way })
+    let entries = Entries {
+        receiver,
+        kept: None,
+        way,
+    };
+    (Recorder(Arc::new(giving)), entries)
 }
 
 impl Recorders {
@@ -114,11 +151,6 @@ impl Recorders {
         self.all().all(|one| one.has_room(entries))
     }
 
-    /// Tells everybody that nothing follows.
-    pub fn stop(&self) {
-        self.all().for_each(Recorder::stop);
-    }
-
     fn all(&self) -> impl Iterator<Item = &Recorder> {
         self.usage.iter()
     }
@@ -127,44 +159,137 @@ impl Recorders {
 impl Recorder {
     /// Hands `batch` over, unless there is no room for it: then its entries are counted.
     pub fn give(&self, batch: &Batch) {
-        let (way, count) = (&self.way, batch.len());
+        let (way, count) = (&self.0.way, batch.len());
         let before = way.waiting.fetch_add(count, Ordering::Relaxed);
         let told = Told::Entries(Arc::clone(batch));
-        if before + count > way.most || self.sender.send(told).is_err() {
+        if before + count > way.most || self.0.sender.send(told).is_err() {
             way.waiting.fetch_sub(count, Ordering::Relaxed);
-            let count = u64::try_from(count).unwrap_or(u64::MAX);
-            way.counts.dropped.fetch_add(count, Ordering::Relaxed);
+            way.counts.dropped.add(count);
         }
     }
 
     /// Says that the configuration was read again.
     pub fn reloaded(&self) {
-        let _ = self.sender.send(Told::Reloaded);
+        let _ = self.0.sender.send(Told::Reloaded);
+    }
+
+    /// The same, without keeping its thread alive.
+    #[must_use]
+    pub fn former(&self) -> Former {
+        Former(Arc::downgrade(&self.0))
     }
 
     /// Says that nothing follows.
-    pub fn stop(&self) {
-        let _ = self.sender.send(Told::Stop);
+    fn stop(&self) {
+        let _ = self.0.sender.send(Told::Stop);
     }
 
     fn has_room(&self, entries: usize) -> bool {
-        self.way.waiting.load(Ordering::Relaxed) + entries <= self.way.most
+        self.0.way.waiting.load(Ordering::Relaxed) + entries <= self.0.way.most
+    }
+}
+
+impl RecorderCounts {
+    /// Whether recording fails now.
+    #[must_use]
+    pub fn fails(&self) -> bool {
+        self.fails.load(Ordering::Relaxed)
+    }
+
+    /// Says whether recording fails.
+    pub fn set_failing(&self, fails: bool) {
+        self.fails.store(fails, Ordering::Relaxed);
+    }
+}
+
+impl Tally {
+    /// Adds `count`.
+    pub fn add(&self, count: usize) {
+        let count = u64::try_from(count).unwrap_or(u64::MAX);
+        self.0.fetch_add(count, Ordering::Relaxed);
+    }
+
+    /// The number.
+    #[must_use]
+    pub fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+impl Former {
+    /// The recorder; `None`: nobody has it any more, and its thread ends.
+    #[must_use]
+    pub fn recorder(&self) -> Option<Recorder> {
+        self.0.upgrade().map(Recorder)
+    }
+}
+
+impl AllRecorders {
+    /// Adds one, whose thread will run from now on, as long as the result is held.
+    #[must_use]
+    pub fn add(self: &Arc<Self>, one: &Recorder) -> Running {
+        let mut all = Vec::clone(&self.all.load());
+        all.retain(|one| one.recorder().is_some());
+        all.push(one.former());
+        self.all.publish(Arc::new(all));
+        self.running.fetch_add(1, Ordering::AcqRel);
+        Running(Arc::clone(self))
+    }
+
+    /// Tells all of them that nothing follows.
+    pub fn stop(&self) {
+        let all = self.all.load();
+        all.iter()
+            .filter_map(Former::recorder)
+            .for_each(|one| one.stop());
+    }
+
+    /// How many threads have not ended.
+    #[must_use]
+    pub fn running(&self) -> usize {
+        self.running.load(Ordering::Acquire)
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.running.fetch_sub(1, Ordering::AcqRel);
     }
 }
 
 impl Entries {
+    /// Entries, if they are what was told next.
+    pub fn ready(&mut self) -> Option<Batch> {
+        if self.kept.is_some() {
+            return None;
+        }
+        match self.received(self.receiver.try_recv().ok()?) {
+            Told::Entries(batch) => Some(batch),
+            other => {
+                self.kept = Some(other);
+                None
+            }
+        }
+    }
+
     /// Waits for what is told next, for at most `wait`.
     #[must_use]
-    pub fn within(&self, wait: Duration) -> Next {
-        let told = match self.receiver.recv_timeout(wait) {
-            Ok(told) => told,
-            Err(RecvTimeoutError::Timeout) => return Next::Nothing,
-            Err(RecvTimeoutError::Disconnected) => return Next::Gone,
-        };
+    pub fn within(&mut self, wait: Duration) -> Next {
+        if let Some(kept) = self.kept.take() {
+            return Next::Told(kept);
+        }
+        match self.receiver.recv_timeout(wait) {
+            Ok(told) => Next::Told(self.received(told)),
+            Err(RecvTimeoutError::Timeout) => Next::Nothing,
+            Err(RecvTimeoutError::Disconnected) => Next::Gone,
+        }
+    }
+
+    fn received(&self, told: Told) -> Told {
         if let Told::Entries(batch) = &told {
             self.way.waiting.fetch_sub(batch.len(), Ordering::Relaxed);
         }
-        Next::Told(told)
+        told
     }
 
     /// What has become of the entries.
@@ -199,6 +324,7 @@ mod tests {
                 prompt: Tokens::ZERO,
                 completion: Tokens::ZERO,
                 counts: Counts::default(),
+                thinking: None,
                 cost: Default::default(),
                 priced: Priced::Yes,
                 is_estimated: false,
@@ -209,24 +335,33 @@ mod tests {
     #[test]
     fn what_has_no_room_is_counted_and_the_rest_comes_in_order() {
         let counts = Arc::<RecorderCounts>::default();
-        let (usage, entries) = channel_of(3, Arc::clone(&counts));
+        let (usage, mut entries) = channel_of(3, Arc::clone(&counts));
+        let all = Arc::<AllRecorders>::default();
+        let running = all.add(&usage);
         let recorders = Recorders { usage: Some(usage) };
         let two: Batch = Arc::new(vec![entry(), entry()]);
         assert!(recorders.have_room(3) && !recorders.have_room(4));
         recorders.give(&two);
         recorders.give(&two);
-        assert_eq!(counts.dropped.load(Ordering::Relaxed), 2);
         recorders.give(&Arc::new(vec![entry()]));
-        recorders.stop();
+        all.stop();
+        recorders.give(&two);
         let mut lengths = Vec::new();
-        while let Next::Told(Told::Entries(batch)) = entries.within(Duration::ZERO) {
+        while let Some(batch) = entries.ready() {
             lengths.push(batch.len());
         }
         assert_eq!(lengths, [2, 1]);
+        assert!(matches!(
+            entries.within(Duration::ZERO),
+            Next::Told(Told::Stop)
+        ));
         // What was taken has left room.
         assert!(recorders.have_room(3));
         drop(recorders);
         assert!(matches!(entries.within(Duration::ZERO), Next::Gone));
-        assert_eq!(entries.counts().dropped.load(Ordering::Relaxed), 2);
+        assert_eq!(entries.counts().dropped.get(), 4);
+        assert_eq!(all.running(), 1);
+        drop(running);
+        assert_eq!(all.running(), 0);
     }
 }

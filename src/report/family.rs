@@ -1,4 +1,4 @@
-//! All metrics by their kinds.
+//! All metrics by what they tell, and how each behaves.
 
 /// One metric with all its labels; [`ROWS`](crate::report::metrics::ROWS) describes each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,6 +42,8 @@ pub enum Family {
     StateWriteFailures,
     WebhookNotices,
     ConfigReloads,
+    UsageRecords,
+    UsageWriteFailures,
     SharedState,
     SharedMembers,
     SharedLag,
@@ -61,4 +63,27 @@ pub enum Family {
     ProcessOpenFiles,
     ProcessMaxFiles,
     ProcessStart,
+}
+
+/// How a metric behaves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// It only grows.
+    Counter,
+    /// It goes up and down.
+    Gauge,
+    /// It counts how many values are below each of some bounds.
+    Histogram,
+}
+
+impl Kind {
+    /// Its name in the text.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Counter => "counter",
+            Self::Gauge => "gauge",
+            Self::Histogram => "histogram",
+        }
+    }
 }

@@ -1,17 +1,6 @@
 //! The only list of all metrics: their names, meanings and labels.
 
-pub use crate::report::family::Family;
-
-/// How a metric behaves.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// It only grows.
-    Counter,
-    /// It goes up and down.
-    Gauge,
-    /// It counts how many values are below each of some bounds.
-    Histogram,
-}
+pub use crate::report::family::{Family, Kind};
 
 /// The description of a metric.
 #[derive(Clone, Copy, Debug)]
@@ -29,7 +18,7 @@ pub struct Row {
 }
 
 /// All metrics, in the order in which they are shown: the only list of them.
-pub const ROWS: [Row; 58] = [
+pub const ROWS: [Row; 60] = [
     Row {
         family: Family::Requests,
         name: "infermux_requests_total",
@@ -316,6 +305,21 @@ pub const ROWS: [Row; 58] = [
         help: "Reloads of the configuration, by result: success or failure.",
     },
     Row {
+        family: Family::UsageRecords,
+        name: "infermux_usage_records_total",
+        kind: Kind::Counter,
+        labels: &["result"],
+        help: "Requests whose usage records were written, or dropped since too many waited or the \
+               file could not be written.",
+    },
+    Row {
+        family: Family::UsageWriteFailures,
+        name: "infermux_usage_write_failures_total",
+        kind: Kind::Counter,
+        labels: &[],
+        help: "How often usage records could not be written.",
+    },
+    Row {
         family: Family::SharedState,
         name: "infermux_shared_state",
         kind: Kind::Gauge,
@@ -470,18 +474,6 @@ impl Family {
     #[must_use]
     pub const fn row(self) -> Row {
         ROWS[self as usize]
-    }
-}
-
-impl Kind {
-    /// Its name in the text.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Counter => "counter",
-            Self::Gauge => "gauge",
-            Self::Histogram => "histogram",
-        }
     }
 }
 

@@ -23,3 +23,4 @@ pub mod reloaded;
 pub mod requests;
 pub mod status;
 pub mod table;
+pub mod usage_record;

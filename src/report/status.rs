@@ -26,9 +26,23 @@ pub struct StatusReport {
     pub errors_last_minute: u64,
     /// Event loops that have not turned for 100 ms, named as in metrics.
     pub stalled_shards: Vec<String>,
+    /// What has become of usage records, where they are written.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub usage_records: Option<RecordsReport>,
     /// How the instance stands with those that it shares limits and budgets with.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub shared: Option<SharedReport>,
+}
+
+/// What has become of usage records.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct RecordsReport {
+    /// `ok`, or `failing` while the file cannot be written.
+    pub state: &'static str,
+    /// Requests whose records were written.
+    pub written: u64,
+    /// Requests whose records were dropped.
+    pub dropped: u64,
 }
 
 fn millis<S: Serializer>(span: &Duration, out: S) -> Result<S::Ok, S::Error> {

@@ -20,6 +20,8 @@ pub struct Usage {
     /// Prompt tokens written to a cache that keeps them for an hour; they are part of
     /// `cache_write`. OpenAI's shape has no name for them.
     pub cache_write_1h: Tokens,
+    /// Tokens of the answer that were thought, where that is told; they are part of `completion`.
+    pub thinking: Option<Tokens>,
 }
 
 impl Usage {
@@ -154,6 +156,7 @@ impl Told {
         }
         if read.prompt.saturating_add(read.completion) > Tokens::ZERO {
             read.take_total(total);
+            read.thinking = told.thinking;
             told.usage = Some(read);
         }
         Ok(told)

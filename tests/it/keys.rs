@@ -15,6 +15,16 @@ use crate::support::{chat, config_for, mock, streamed_chat};
 
 /// Which test shows the effect of which keys, as file, test, sections and names.
 const SHOWN: &[(&str, &str, &[&str])] = &[
+    (
+        "usage",
+        "a_reload_turns_it_on_and_off_and_changes_the_file",
+        &["usage.file"],
+    ),
+    (
+        "usage",
+        "files_are_put_aside_by_size_and_the_oldest_go",
+        &["usage.rotate", "usage.keep"],
+    ),
     ("listen", "every_interface_means_ipv4_and_ipv6", &["listen"]),
     (
         "keys",

@@ -102,6 +102,7 @@ mod tls;
 mod translation;
 mod trust;
 mod uploads;
+mod usage;
 mod validate;
 mod webhooks;
 mod windows;

@@ -170,7 +170,9 @@ fn tell() -> Story {
     let folder = Folder::new();
     let state = folder.path().join("state.json");
     let webhook = Receiver::start();
-    let file = config(&mocks, &state, &webhook);
+    let usage = folder.path().join("usage.jsonl");
+    let usage = format!("usage: {{file: {}}}\n", usage.display());
+    let file = config(&mocks, &state, &webhook) + &usage;
     let router = Router::start(&file);
     let addr = router.addr();
     // What is written beside the state goes to a device that is full.
@@ -389,7 +391,7 @@ infermux_shard_connections{shard="control"} 1
 const TOLD: &str = r#"infermux_webhook_notices_total{event="budget",outcome="sent"}"#;
 
 /// What is at least so much in the end.
-const AT_LEAST: [(&str, f64); 19] = [
+const AT_LEAST: [(&str, f64); 21] = [
     (
         r#"infermux_latency_seconds_sum{provider="alpha",model="plain"}"#,
         1e-6,
@@ -400,6 +402,9 @@ const AT_LEAST: [(&str, f64); 19] = [
     (r#"infermux_failovers_total{reason="bad_answer"}"#, 25.0),
     (r#"infermux_connections{side="provider",state="idle"}"#, 1.0),
     ("infermux_state_write_failures_total", 1.0),
+    (r#"infermux_usage_records_total{result="written"}"#, 1.0),
+    // A disk that is full is a story of its own.
+    ("infermux_usage_write_failures_total", 0.0),
     (r#"infermux_shard_requests_total{shard="0"}"#, 1.0),
     (r#"infermux_shard_cpu_seconds_total{shard="1"}"#, 1e-6),
     (r#"infermux_shard_loop_delay_seconds_count{shard="0"}"#, 1.0),

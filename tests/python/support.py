@@ -162,9 +162,9 @@ def infermux(*mocks, key=None, more=""):
 
 
 @contextlib.contextmanager
-def running(*mocks, key=None, more=""):
-    """An infermux in front of `mocks`, as above."""
-    auth = "  mode: passthrough" if key is None else f"  mode: static_key\n  key: {key}"
+def running(*mocks, key=None, mode="passthrough", more=""):
+    """An infermux in front of `mocks`, as above; `mode` is that of `auth`, with what belongs to it."""
+    auth = f"  mode: {mode}" if key is None else f"  mode: static_key\n  key: {key}"
     providers = "".join(
         PROVIDER.format(
             name=mock.name, type=mock.type, url=mock.url, models=", ".join(mock.models)

@@ -15,6 +15,7 @@ pub mod request;
 pub mod routing;
 pub mod shared;
 pub mod tls;
+pub mod usage;
 pub mod webhooks;
 
 use crate::config::check::keys::Known;
@@ -52,6 +53,7 @@ pub fn plan(root: &Block<'_>, proxies: &Proxies) -> Plan {
         root.fault("providers", problem);
         routes::none()
     });
+    let usage = usage::read(root, &budgets, &auth);
     let (passthrough, provider) = accounts::passthrough(root, &providers);
     if let Some(provider) = provider {
         routes::pass_through(&mut routes, provider);
@@ -76,6 +78,7 @@ pub fn plan(root: &Block<'_>, proxies: &Proxies) -> Plan {
         passthrough,
         model_families: request::families(root),
         shared: shared::read(root, &budgets),
+        usage,
         budgets,
         webhooks: webhooks::read(root, proxies),
         places: Places::default(),

@@ -18,6 +18,7 @@ pub mod schema;
 mod shared_keys;
 mod shown;
 pub mod texts;
+mod usage_keys;
 pub mod values;
 mod webhook_keys;
 mod words;

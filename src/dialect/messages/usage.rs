@@ -88,6 +88,7 @@ impl Counters {
             cache_read: self.cache_read,
             cache_write: self.cache_write,
             cache_write_1h: self.cache_write_1h,
+            thinking: self.thinking,
         })
     }
 

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::base::endpoint::Dialect;
+use crate::base::limits::MODEL_NAME_BYTES_MAX;
 use crate::base::time::Instant;
 use crate::config::plan::Provider;
 use crate::decide::affinity::Stay;
@@ -11,6 +12,7 @@ use crate::exchange::request::Request;
 use crate::link::facts::MonthTag;
 use crate::link::journal::{AttemptEntry, Entry, Moment, Names, RequestEntry, Spend};
 use crate::report::access_line::Access;
+use crate::report::escape::bounded;
 use crate::shard::request::used::Used;
 use crate::sys::clock;
 
@@ -95,7 +97,7 @@ impl Journal {
             host: provider.base.host.clone(),
             port: provider.base.port,
             dialect: beginning.dialect,
-            model: beginning.model.into(),
+            model: bounded(beginning.model, MODEL_NAME_BYTES_MAX).into(),
             is_probe: beginning.is_probe,
             after: beginning.after,
             started: beginning.at,
@@ -186,7 +188,7 @@ impl Journal {
                 project: own(access.project),
                 env: own(access.env),
             },
-            model: own(access.model),
+            model: own(access.model.map(|name| bounded(name, MODEL_NAME_BYTES_MAX))),
             model_override: own(access.model_override),
             strategy: access.strategy,
             group: own(access.group),
@@ -213,6 +215,7 @@ fn spend(used: &Used) -> Spend {
         prompt: used.prompt,
         completion: used.completion,
         counts: used.counts,
+        thinking: used.thinking,
         cost: used.cost,
         priced: used.priced,
         is_estimated: used.is_estimated(),

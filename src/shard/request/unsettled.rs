@@ -4,11 +4,14 @@
 use crate::base::endpoint::Dialect;
 use crate::base::money::NanoUsd;
 use crate::base::period::Period;
+use crate::base::tokens::Tokens;
 use crate::dialect::shell::Shell;
+use crate::exchange::attribution::Label;
 use crate::exchange::callers::SharedCallers;
 use crate::exchange::principal::{Owner, Principal};
 use crate::exchange::unsettled::{Difference, Paying, Unsettled};
 use crate::link::facts::Fact;
+use crate::link::journal::{Correction, Entry, Moment, Names, Spend};
 use crate::link::meters::{Kept, Priced};
 use crate::shard::request::attempt::Attempt;
 use crate::shard::request::job::Job;
@@ -55,7 +58,9 @@ fn note(
 ) {
     let (job, used) = (attempt.job, attempt.used(usage, text_bytes));
     let owner = job.request.principal.as_ref().map(Principal::owner);
+    let recorded = record.journal.as_ref();
     let unsettled = Unsettled {
+        recorded: recorded.map(|_| job.request.id.as_str().into()),
         month: record.month(),
         attribution: job.request.attribution.clone(),
         owner: owner.map(Owner::to_owned),
@@ -88,6 +93,7 @@ pub(super) fn settle(shard: &Shard, id: &str, body: &[u8]) {
     let unsettled = &taken.thing;
     if let Some(difference) = unsettled.difference(&usage, shard.gates.month()) {
         book(shard, unsettled, &difference);
+        record_difference(shard, id, unsettled, &difference);
     }
 }
 
@@ -130,6 +136,46 @@ fn book(shard: &Shard, unsettled: &Unsettled, difference: &Difference) {
         series.output_tokens.add(counts.output.get());
         series.account.book(unsettled.month, spent);
     });
+}
+
+/// Records a difference where the request that began the response was recorded.
+fn record_difference(shard: &Shard, id: &str, unsettled: &Unsettled, difference: &Difference) {
+    let (Some(recorders), Some(request_id)) = (&shard.era.recorders, &unsettled.recorded) else {
+        return;
+    };
+    let provider = shard.plan.find_provider(unsettled.provider);
+    let label = |label: &Option<Label>| label.as_ref().map(|label| label.as_str().into());
+    let (attribution, owner) = (&unsettled.attribution, unsettled.owner.as_ref());
+    let spent = &difference.spent;
+    let correction = Correction {
+        at: Moment {
+            at: clock::now(),
+            unix_nanos: clock::wall_nanos(),
+        },
+        request_id: request_id.clone(),
+        response_id: id.into(),
+        principal: Names {
+            key: owner.map(|owner| owner.key.clone()),
+            team: owner.and_then(|owner| owner.team.clone()),
+            caller: label(&attribution.caller),
+            project: label(&attribution.project),
+            env: label(&attribution.env),
+        },
+        provider: provider.map(|one| one.name.clone()).unwrap_or_default(),
+        model: unsettled.model.clone(),
+        month: unsettled.month,
+        spend: Spend {
+            prompt: Tokens::new(spent.prompt_tokens),
+            completion: Tokens::new(spent.completion_tokens),
+            counts: difference.counts,
+            thinking: None,
+            cost: spent.cost,
+            priced: unsettled.row.map_or(Priced::No, |_| Priced::Yes),
+            is_estimated: false,
+        },
+    };
+    let entry = Entry::Correction(Box::new(correction));
+    shard.journals.add(recorders, entry);
 }
 
 /// The budgets that pay for a request.

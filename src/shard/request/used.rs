@@ -21,6 +21,8 @@ pub struct Used {
     pub cost: NanoUsd,
     /// The tokens as they are billed.
     pub counts: Counts,
+    /// Tokens of the answer that were thought, where the provider tells.
+    pub thinking: Option<Tokens>,
     /// Whether their price is known.
     pub priced: Priced,
 }
@@ -47,6 +49,7 @@ impl Used {
             counted,
             cost: NanoUsd::ZERO,
             counts: usage.counts(),
+            thinking: usage.thinking,
             priced: Priced::No,
         }
     }
