@@ -2,8 +2,8 @@
 //!
 //! Random calls of six processes under four names go to both, and every answer is compared. The
 //! scripts run as they are but for their clock: they read it from a key, so that hours pass in
-//! seconds; that they read the server's own one otherwise is a test of its own. Without
-//! `redis-server` nothing is compared, which is allowed everywhere but in CI.
+//! seconds; that they read the server's own one otherwise is a test of its own. `server` says which
+//! servers these are.
 
 #![expect(
     clippy::disallowed_methods,
@@ -357,9 +357,10 @@ fn keys(quota: Option<&str>) -> Vec<String> {
 
 #[test]
 fn the_scripts_answer_as_the_machine_does() {
-    let Some(mut server) = Server::start() else {
-        return;
-    };
+    Server::each(compare);
+}
+
+fn compare(mut server: Server) {
     let mut seen = std::collections::BTreeMap::<&str, u64>::new();
     for seed in 1..=SEEDS {
         let mut world = World::new(server, seed);
@@ -396,9 +397,10 @@ fn the_scripts_answer_as_the_machine_does() {
 
 #[test]
 fn the_scripts_go_by_the_servers_clock() {
-    let Some(mut server) = Server::start() else {
-        return;
-    };
+    Server::each(compare_clocks);
+}
+
+fn compare_clocks(mut server: Server) {
     let mut dice = Dice::new(1);
     let process = Process::new(0, &mut dice);
     let script = server.load(scripts::HELLO);
@@ -426,9 +428,10 @@ fn the_scripts_go_by_the_servers_clock() {
 
 #[test]
 fn operators_see_members_and_forget_them() {
-    let Some(mut server) = Server::start() else {
-        return;
-    };
+    Server::each(see_and_forget);
+}
+
+fn see_and_forget(mut server: Server) {
     let mut dice = Dice::new(1);
     let mut process = Process::new(7, &mut dice);
     let [hello, ask, status, forget, leave] = [

@@ -1,4 +1,7 @@
-//! A server of its own for a test, and the few words of its protocol.
+//! Servers for a test, and the few words of their protocol.
+//!
+//! They are Debian's `redis-server` and those whose paths `INFERMUX_TEST_STORES` has, with `:`
+//! between them: `tests/store/servers` installs an older Redis and a Valkey, and prints their paths.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixStream;
@@ -23,15 +26,27 @@ pub(crate) enum Value {
 }
 
 impl Server {
-    /// Starts one; `None`: `redis-server` is not installed, which is allowed everywhere but in CI.
-    pub(crate) fn start() -> Option<Self> {
+    /// Calls `test` with one of each; with none where `redis-server` is not installed, which is
+    /// allowed everywhere but in CI.
+    pub(crate) fn each(mut test: impl FnMut(Self)) {
+        let more = std::env::var("INFERMUX_TEST_STORES").unwrap_or_default();
+        let more = more.split(':').filter(|path| !path.is_empty());
+        for program in std::iter::once("redis-server").chain(more) {
+            if let Some(server) = Self::start(program) {
+                test(server);
+            }
+        }
+    }
+
+    /// Starts one; `None`: there is no such program, and none is needed.
+    fn start(program: &str) -> Option<Self> {
         static STARTED: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
         let number = STARTED.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         let name = format!("infermux-store-{}-{number}", std::process::id());
         let folder = std::env::temp_dir().join(name);
         std::fs::create_dir_all(&folder).expect("a folder");
         let socket = folder.join("socket");
-        let started = Command::new("redis-server")
+        let started = Command::new(program)
             .args(["--port", "0", "--save", "", "--appendonly", "no"])
             .arg("--unixsocket")
             .arg(&socket)
@@ -41,9 +56,10 @@ impl Server {
             .spawn();
         let Ok(child) = started else {
             let is_ci = std::env::var("CI").is_ok_and(|value| value == "true");
+            let is_needed = is_ci || program != "redis-server";
             assert!(
-                !is_ci,
-                "redis-server is not installed (apt-get install redis-server)"
+                !is_needed,
+                "{program} cannot be started (apt-get install redis-server)"
             );
             eprintln!("not compared: redis-server is not installed (apt-get install redis-server)");
             return None;
@@ -58,11 +74,21 @@ impl Server {
         };
         stream.set_read_timeout(Some(LONGEST)).expect("a timeout");
         let stream = BufReader::new(stream);
-        Some(Self {
+        let mut server = Self {
             child,
             folder,
             stream,
-        })
+        };
+        println!("{}", server.version());
+        Some(server)
+    }
+
+    /// What it is: `redis_version:7.0.15` or `valkey_version:9.1.2`.
+    pub(crate) fn version(&mut self) -> String {
+        let info = self.call(&["INFO", "server"]).texts().concat();
+        let line = |name: &str| info.lines().find(|line| line.starts_with(name));
+        let line = line("valkey_version:").or_else(|| line("redis_version:"));
+        line.expect("a version").to_owned()
     }
 
     /// Loads a script; returns the name to run it by.

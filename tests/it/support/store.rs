@@ -1,4 +1,5 @@
-//! A real store for tests of several instances: Debian's `redis-server`.
+//! A real store for tests of several instances: Debian's `redis-server`, or the one whose path
+//! `INFERMUX_TEST_STORE` is.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -19,11 +20,15 @@ pub struct Store {
 impl Store {
     /// An empty store; `None`: there is no `redis-server`, which is allowed everywhere but in CI.
     pub fn start(arguments: &[&str]) -> Option<Self> {
-        let is_there = Command::new("redis-server").arg("--version").output();
+        let program = program();
+        let is_there = Command::new(&program).arg("--version").output();
         if is_there.is_err() {
             let is_ci = std::env::var("CI").is_ok_and(|value| value == "true");
-            assert!(!is_ci, "redis-server is not installed (apt-get install)");
-            eprintln!("not tested: redis-server is not installed (apt-get install redis-server)");
+            assert!(
+                !is_ci,
+                "{program} is not installed (apt-get install redis-server)"
+            );
+            eprintln!("not tested: {program} is not installed (apt-get install redis-server)");
             return None;
         }
         let free = TcpListener::bind("127.0.0.1:0").expect("a free port");
@@ -44,7 +49,7 @@ impl Store {
 
     fn spawn(addr: SocketAddr, arguments: &[String]) -> Child {
         let port = addr.port().to_string();
-        let mut command = Command::new("redis-server");
+        let mut command = Command::new(program());
         command.args(["--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]);
         if !arguments.iter().any(|one| one == "--tls-port") {
             command.args(["--port", &port]);
@@ -56,7 +61,7 @@ impl Store {
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
-            .expect("redis-server starts")
+            .expect("the store starts")
     }
 
     fn wait(&mut self) {
@@ -118,4 +123,8 @@ impl Drop for Store {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+fn program() -> String {
+    std::env::var("INFERMUX_TEST_STORE").unwrap_or_else(|_| "redis-server".to_owned())
 }
