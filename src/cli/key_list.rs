@@ -75,6 +75,7 @@ struct Budget {
     per: String,
     usd: Number,
     spent_usd: Number,
+    lost_usd: Option<Number>,
     enforce: bool,
 }
 
@@ -196,9 +197,15 @@ fn budgets(models: &str, allowance: &Allowance) -> Vec<Use> {
     let used = allowance.budgets.iter().map(|one| Use {
         part: part(&one.spent_usd, &one.usd),
         text: format!("${} of ${}/{}", one.spent_usd, one.usd, one.per)
-            + &more(models, one.enforce),
+            + &more(models, one.enforce)
+            + &lost(one.lost_usd.as_ref()),
     });
     used.collect()
+}
+
+/// What of it instances had leased that have died.
+fn lost(usd: Option<&Number>) -> String {
+    usd.map_or_else(String::new, |usd| format!(", ${usd} (lost)"))
 }
 
 fn more(models: &str, is_enforced: bool) -> String {

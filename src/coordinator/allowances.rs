@@ -1,6 +1,7 @@
 //! What scopes of callers are allowed, and what is left of it: read from the words that shards take
 //! from, which are exact at any time.
 
+use crate::base::money::NanoUsd;
 use crate::base::period::{Per, Period};
 use crate::base::time::WallTime;
 use crate::config::accounts::Account;
@@ -73,6 +74,9 @@ fn of_budget<'a>(budget: &'a Budget, gate: &BudgetGate, time: Time) -> BudgetRep
         per: budget.per.name(),
         usd: Usd(budget.amount),
         spent_usd: Usd(spent),
+        lost_usd: Some(gate.lost())
+            .filter(|lost| *lost > NanoUsd::ZERO)
+            .map(Usd),
         remaining_usd: Left::of(budget.amount, spent),
         resets_at: Period::of(budget.per, time.wall).end(),
         action: budget.action.name(),

@@ -1,5 +1,7 @@
 //! What is said to the store as calls of its scripts, and what its answers mean.
 
+use std::time::Duration;
+
 use crate::ledger::shares::message::{
     AskAnswer, Batch, HelloAnswer, Member, Reply, namespace_key, quota_key,
 };
@@ -51,7 +53,7 @@ pub fn calls(batch: &Batch, namespace: &str) -> Vec<Call> {
     hello.into_iter().chain(asks).collect()
 }
 
-/// What the store's answers say; `None`: they are none of the scripts'.
+/// What the store's answers say, but for how long it took; `None`: they are none of the scripts'.
 #[must_use]
 pub fn read(number: u64, said: &[Said], (has_hello, asks): (bool, usize)) -> Option<Reply> {
     let (hellos, rest) = said.split_at_checked(usize::from(has_hello))?;
@@ -68,6 +70,7 @@ pub fn read(number: u64, said: &[Said], (has_hello, asks): (bool, usize)) -> Opt
         number,
         hello,
         asks: asks?,
+        took: Duration::ZERO,
     })
 }
 

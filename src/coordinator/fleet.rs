@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::base::ids::{ProviderId, Subject};
+use crate::base::ids::{BudgetId, ProviderId, Subject};
+use crate::base::money::NanoUsd;
 use crate::base::period::{Per, Period};
 use crate::base::time::{Instant, WallTime};
 use crate::config::accounts::Accounts;
@@ -14,8 +15,10 @@ use crate::config::shared::Shared;
 use crate::coordinator::calls::{calls, leaving, random_identity, read};
 use crate::coordinator::outages;
 use crate::coordinator::quotas::{self, AnyLease, Entry, Published, Quotas, Target};
+use crate::coordinator::standing;
+use crate::coordinator::told::{Tell, Told};
 use crate::ledger::shares::Shares;
-use crate::ledger::shares::message::Batch;
+use crate::ledger::shares::message::{Batch, Reply};
 use crate::ledger::shares::quota::{Identity, News, OnLoss, Pace, Quota, ShareId, State};
 use crate::link::budget_gate::BudgetGate;
 use crate::link::facts::Fact;
@@ -46,25 +49,13 @@ pub struct Fleet {
     periods: ([Period; Per::ALL.len()], Period),
     /// Budgets of which a last request was to be sent, and when that was last seen.
     last_requests: BTreeMap<ShareId, Instant>,
+    /// What has been spent of budgets elsewhere, which the books have not been told.
+    elsewhere: Vec<(BudgetId, NanoUsd)>,
     /// Batches that were answered, and that were not.
     exchanges: [u64; 2],
     /// Tells the main thread.
     tell: Tell,
 }
-
-/// What the main thread waits for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Told {
-    /// The store answers; a start may wait for what it grants.
-    Connected,
-    /// The instance stands otherwise with the store; with `Ok`, it grants.
-    Stands(State),
-    /// Another living process has this one's name: this one must end.
-    Taken,
-}
-
-/// Tells the main thread.
-pub type Tell = Box<dyn Fn(Told) + Send>;
 
 impl Fleet {
     /// An instance that nobody has heard of yet.
@@ -90,6 +81,7 @@ impl Fleet {
             state: State::Lost,
             periods: ([never; Per::ALL.len()], never),
             last_requests: BTreeMap::new(),
+            elsewhere: Vec::new(),
             exchanges: [0; 2],
             tell,
         }
@@ -136,6 +128,10 @@ impl Fleet {
             lease.words().set_open(is_open);
             if self.state != State::Ok {
                 lease.words().set_vain_until(Instant::NEVER);
+            }
+            let before = self.terms[id.index()].as_ref();
+            if before.is_none_or(|one| one.name != entry.quota.name) {
+                standing::forget(&lease);
             }
         }
         self.terms[id.index()] = Some(entry.quota.clone());
@@ -260,7 +256,9 @@ impl Fleet {
                 self.shares.on_connected(&server.run_id);
                 (self.tell)(Told::Connected);
             }
-            store::News::Done { number, said, .. } => self.on_done(now, (number, &said), published),
+            store::News::Done { number, said, took } => {
+                self.on_done(now, (number, &said, took), published);
+            }
             store::News::Lost { number } => {
                 self.exchanges[1] += 1;
                 self.is_connected = false;
@@ -270,7 +268,12 @@ impl Fleet {
         }
     }
 
-    fn on_done(&mut self, now: Instant, (number, said): (u64, &[Said]), published: Published<'_>) {
+    fn on_done(
+        &mut self,
+        now: Instant,
+        (number, said, took): (u64, &[Said], Duration),
+        published: Published<'_>,
+    ) {
         let (asked, has_hello) = std::mem::take(&mut self.asked);
         let Some(reply) = read(number, said, (has_hello, asked.len())) else {
             self.exchanges[1] += 1;
@@ -279,34 +282,26 @@ impl Fleet {
             self.shares.on_connected(&self.run_id);
             return;
         };
+        let reply = Reply { took, ..reply };
         self.exchanges[0] += 1;
         let Self { shares, quotas, .. } = self;
         shares.on_reply(now, &reply, &mut published.words(quotas));
-        for id in self.shares.take_touched() {
-            self.publish_standing(now, id, published);
-        }
+        let touched = self.shares.take_touched();
+        self.publish_standings(now, &touched, published);
     }
 
-    /// Publishes what is known of a quota beside its word.
-    fn publish_standing(&self, now: Instant, id: ShareId, published: Published<'_>) {
+    /// Publishes what is known of these quotas beside their words.
+    fn publish_standings(&mut self, now: Instant, ids: &[ShareId], published: Published<'_>) {
         let words = published.words(&self.quotas);
-        let Some(target) = self.quotas.target(id) else {
-            return;
-        };
-        let Some(lease) = words.lease(target) else {
-            return;
-        };
-        let elsewhere = match target {
-            Target::Budget(_) => self.shares.spent_by_others(id, &words).iter().sum(),
-            Target::Limit(..) => self.shares.free(id),
-        };
-        lease.words().set_elsewhere(elsewhere);
-        let vain_until = if self.shares.waits_in_vain(now, id) {
-            now + self.sync
-        } else {
-            Instant::ZERO
-        };
-        lease.words().set_vain_until(vain_until);
+        let moment = (now, self.sync);
+        let publish = |id: &ShareId| standing::publish(&self.shares, &words, moment, *id);
+        let told = ids.iter().filter_map(publish);
+        self.elsewhere.extend(told);
+    }
+
+    /// What has been spent of budgets elsewhere, where that was heard since the last call.
+    pub fn take_elsewhere(&mut self) -> Vec<(BudgetId, NanoUsd)> {
+        std::mem::take(&mut self.elsewhere)
     }
 
     /// Does what is due at `now`. Returns the providers that other instances put aside, and until
@@ -420,9 +415,11 @@ impl Fleet {
             if state != State::Ok {
                 // Nobody waits for what is not granted.
                 lease.words().set_vain_until(Instant::NEVER);
-            } else {
-                self.publish_standing(now, id, published);
             }
+        }
+        if state == State::Ok {
+            let all: Vec<ShareId> = self.quotas.all().map(|(id, _)| id).collect();
+            self.publish_standings(now, &all, published);
         }
         let names = (&*self.namespace, &*self.id);
         outages::tell(state, names, self.shares.members());

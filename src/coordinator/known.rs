@@ -69,8 +69,11 @@ pub struct ProviderStanding {
 pub struct BudgetStanding<'a> {
     /// What the file says of it.
     pub budget: &'a Budget,
-    /// What has been spent in the running period.
+    /// What has been spent in the running period: by all instances, as far as is known, where they
+    /// share it.
     pub spent: NanoUsd,
+    /// The part of that which instances that have died had leased, and did not tell to be spent.
+    pub lost: NanoUsd,
     /// How often it has reached 80 % and 100 %, and the log has said so.
     pub alerts: [u64; 2],
     /// Requests that it has refused for good, or let through only with another model.
@@ -98,7 +101,8 @@ impl Known {
             let gate = gates.get(id.index())?;
             Some(BudgetStanding {
                 budget,
-                spent: gate.spent(),
+                spent: gate.spent_by_all(),
+                lost: gate.lost(),
                 alerts: self.alerts.get(id.index()).copied().unwrap_or_default(),
                 refusals: gate.refusals(),
             })

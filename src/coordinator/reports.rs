@@ -4,11 +4,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::base::money::NanoUsd;
 use crate::base::spent::Spent;
 use crate::config::accounts::Account;
 use crate::config::scope::Scope;
-use crate::coordinator::known::{Known, ProviderStanding};
+use crate::coordinator::known::{BudgetStanding, Known, ProviderStanding};
 use crate::coordinator::time::Time;
 use crate::coordinator::{allowances, keys, metrics, recent};
 use crate::ledger::lately::Lately;
@@ -23,8 +22,8 @@ use crate::link::queue::Taker;
 use crate::link::recorder::AllRecorders;
 use crate::link::reports::{Ask, Question, RequestsShown};
 use crate::report::costs::{
-    BucketReport, CallerReport, CostReport, ModelsReport, PartiesReport, PartyList, PartyName,
-    PartyReport, TimeseriesReport,
+    BucketReport, CallerReport, CostReport, ModelsReport, Monthly, PartiesReport, PartyList,
+    PartyName, PartyReport, TimeseriesReport,
 };
 use crate::report::dollars::Usd;
 use crate::report::latency::{LatencyReport, SeriesReport, Spread};
@@ -280,7 +279,7 @@ fn callers(known: &Known) -> Vec<PartyReport<'_>> {
     // A look-up table, since there may be thousands of callers and of budgets.
     let budgets: BTreeMap<&str, _> = known
         .budgets_of_callers()
-        .map(|(caller, one)| (caller, (one.budget.amount, one.spent)))
+        .map(|(caller, one)| (caller, monthly(&one)))
         .collect();
     let report = |(name, spent)| {
         PartyReport::new(PartyName::Caller(name), spent, budgets.get(name).copied())
@@ -315,10 +314,18 @@ fn with_budgets<'a>(
     all.into_iter().map(report).collect()
 }
 
-fn budget(known: &Known, caller: &str) -> Option<(NanoUsd, NanoUsd)> {
+fn budget(known: &Known, caller: &str) -> Option<Monthly> {
     let mut budgets = known.budgets_of_callers();
     let (_, budget) = budgets.find(|(name, _)| *name == caller)?;
-    Some((budget.budget.amount, budget.spent))
+    Some(monthly(&budget))
+}
+
+fn monthly(one: &BudgetStanding<'_>) -> Monthly {
+    Monthly {
+        amount: one.budget.amount,
+        spent: one.spent,
+        lost: one.lost,
+    }
 }
 
 fn spent_by<'a>(

@@ -163,8 +163,7 @@ impl Store {
             Ok(said) => News::Done {
                 number,
                 said,
-                sent,
-                answered: clock::now(),
+                took: clock::now().since(sent),
             },
             Err(Refused(fault)) => {
                 self.lose(&fault);

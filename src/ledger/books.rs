@@ -267,6 +267,11 @@ impl Books {
         self.breakers.take_changes()
     }
 
+    /// Other instances have spent this much of a budget in its running period.
+    pub fn on_elsewhere(&mut self, budget: BudgetId, spent: NanoUsd) {
+        self.budgets.on_elsewhere(budget, spent, &mut self.alerts);
+    }
+
     /// The budgets that have reached a level since the last call.
     pub fn take_alerts(&mut self) -> impl Iterator<Item = Alert> + '_ {
         self.alerts.drain(..)

@@ -184,6 +184,17 @@ impl Budgets {
         }
     }
 
+    /// Others have spent this much of a budget in its running period, as far as is known; appends
+    /// what the log is told of it.
+    pub fn on_elsewhere(&mut self, budget: BudgetId, spent: NanoUsd, alerts: &mut Vec<Alert>) {
+        let Some(account) = self.accounts.get_mut(budget.index()) else {
+            return;
+        };
+        account.books.on_elsewhere(spent);
+        let level = account.books.alert();
+        alerts.extend(level.map(|level| account.alert(budget, level)));
+    }
+
     /// Time passes: a new day, week or month may begin.
     pub fn on_time(&mut self, wall: WallTime, orders: &mut Vec<Order>) {
         let now = Per::ALL.map(|per| Period::of(per, wall));
@@ -351,7 +362,7 @@ impl Account {
             scope: self.scope.clone(),
             period: self.books.period(),
             level,
-            spent: self.books.spent(),
+            spent: self.books.spent_by_all(),
             amount: self.books.amount(),
             action: self.action,
             enforce: self.enforce,

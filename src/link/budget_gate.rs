@@ -178,6 +178,13 @@ impl BudgetGate {
         self.spent().saturating_add(NanoUsd::new(others))
     }
 
+    /// The part of [`Self::spent_by_all`] that instances which have died had leased, and did not
+    /// tell to be spent.
+    #[must_use]
+    pub fn lost(&self) -> NanoUsd {
+        NanoUsd::new(self.lease().map_or(0, BudgetLease::lost))
+    }
+
     /// Changes the balance of the period that it is of; returns what the word holds then. Only the
     /// coordinator calls this.
     pub fn change_part(&self, change: i64) -> i64 {

@@ -166,6 +166,9 @@ pub struct BudgetLease {
     /// Whether a request may reserve less than its estimate: one instance of all may have such a
     /// request.
     may_exceed: AtomicBool,
+    /// The part of what others have spent that instances which have died had leased, and did not
+    /// tell to be spent: nano-dollars.
+    lost: AtomicU64,
 }
 
 impl BudgetLease {
@@ -173,6 +176,18 @@ impl BudgetLease {
     #[must_use]
     pub fn may_exceed(&self) -> bool {
         self.may_exceed.load(Ordering::Acquire)
+    }
+
+    /// The part of what others have spent that instances which have died had leased, and did not
+    /// tell to be spent, in nano-dollars.
+    #[must_use]
+    pub fn lost(&self) -> u64 {
+        self.lost.load(Ordering::Relaxed)
+    }
+
+    /// Publishes that part; only the coordinator calls this.
+    pub fn set_lost(&self, amount: u64) {
+        self.lost.store(amount, Ordering::Relaxed);
     }
 
     /// Publishes whether one may; only the coordinator calls this.

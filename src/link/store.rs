@@ -1,8 +1,7 @@
 //! What the coordinator and the thread of the shared store say to each other.
 
 use std::sync::Arc;
-
-use crate::base::time::Instant;
+use std::time::Duration;
 
 /// Calls of scripts that are sent to the store together. The store carries out each by itself, in
 /// their order.
@@ -51,10 +50,8 @@ pub enum News {
         number: u64,
         /// What the store said to each of its calls.
         said: Vec<Said>,
-        /// When it was sent.
-        sent: Instant,
-        /// When the last answer had come.
-        answered: Instant,
+        /// How long it took until the last answer had come.
+        took: Duration,
     },
     /// Nobody knows whether the errand with this number was carried out; the connection is gone.
     Lost {

@@ -51,8 +51,12 @@ pub struct BudgetReport<'a> {
     pub per: &'static str,
     /// What may be spent in a period.
     pub usd: Usd,
-    /// What has been spent in the running one.
+    /// What has been spent in the running one; by all instances that share it, as far as is known.
     pub spent_usd: Usd,
+    /// The part of that which instances that have died had leased, and did not tell to be spent;
+    /// absent where there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lost_usd: Option<Usd>,
     /// What is left; below zero where more was spent.
     pub remaining_usd: Left,
     /// When the next period begins; absent for `total`.

@@ -115,6 +115,10 @@ pub struct PartyReport<'a> {
     /// What is left of it; below zero where more was spent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub budget_remaining_usd: Option<Left>,
+    /// The part of what counts as spent of it that instances which have died had leased, and did
+    /// not tell to be spent; absent where there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub budget_lost_usd: Option<Usd>,
     /// All budgets of a key or a team, whatever their periods.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub budgets: Vec<BudgetReport<'a>>,
@@ -167,15 +171,28 @@ impl From<Spent> for SpentReport {
     }
 }
 
+/// A caller's monthly budget.
+#[derive(Clone, Copy, Debug)]
+pub struct Monthly {
+    /// What may be spent.
+    pub amount: NanoUsd,
+    /// What has been spent, by all instances that share it.
+    pub spent: NanoUsd,
+    /// The part of that which instances that have died had leased, and did not tell to be spent.
+    pub lost: NanoUsd,
+}
+
 impl<'a> PartyReport<'a> {
-    /// What `name` has spent; `budget` is its monthly amount and what is spent of it.
+    /// What `name` has spent, and its budget.
     #[must_use]
-    pub fn new(name: PartyName<'a>, spent: Spent, budget: Option<(NanoUsd, NanoUsd)>) -> Self {
+    pub fn new(name: PartyName<'a>, spent: Spent, budget: Option<Monthly>) -> Self {
+        let lost = budget.map(|one| one.lost);
         Self {
             name,
             total_usd: Usd(spent.cost),
-            budget_usd: budget.map(|(limit, _)| Usd(limit)),
-            budget_remaining_usd: budget.map(|(limit, spent)| Left::of(limit, spent)),
+            budget_usd: budget.map(|one| Usd(one.amount)),
+            budget_remaining_usd: budget.map(|one| Left::of(one.amount, one.spent)),
+            budget_lost_usd: lost.filter(|lost| *lost > NanoUsd::ZERO).map(Usd),
             budgets: Vec::new(),
             requests: spent.requests,
             prompt_tokens: spent.prompt_tokens,
@@ -194,6 +211,7 @@ impl<'a> PartyReport<'a> {
         Self {
             budget_usd: least.map(|one| one.usd),
             budget_remaining_usd: least.map(|one| one.remaining_usd),
+            budget_lost_usd: least.and_then(|one| one.lost_usd),
             budgets,
             ..self
         }
@@ -222,7 +240,11 @@ mod tests {
             prompt_tokens: 3,
             completion_tokens: 4,
         };
-        let budget = (NanoUsd::new(1_000_000_000), NanoUsd::new(1_500_000_000));
+        let budget = Monthly {
+            amount: NanoUsd::new(1_000_000_000),
+            spent: NanoUsd::new(1_500_000_000),
+            lost: NanoUsd::new(250_000_000),
+        };
         let report = CallerReport {
             period: Month::new(2026, 3).unwrap(),
             caller: PartyReport::new(PartyName::Caller("a \"b\""), spent, Some(budget)),
@@ -231,7 +253,7 @@ mod tests {
             serde_json::to_string(&report).unwrap(),
             concat!(
                 r#"{"period":"2026-03","caller":"a \"b\"","total_usd":0.000000001,"#,
-                r#""budget_usd":1,"budget_remaining_usd":-0.5,"#,
+                r#""budget_usd":1,"budget_remaining_usd":-0.5,"budget_lost_usd":0.25,"#,
                 r#""requests":2,"prompt_tokens":3,"completion_tokens":4}"#,
             )
         );

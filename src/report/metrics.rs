@@ -200,7 +200,8 @@ pub const ROWS: [Row; 60] = [
         name: "infermux_budget_spent_usd",
         kind: Kind::Gauge,
         labels: &["caller"],
-        help: "Spend of a caller with a budget in the running month, in US dollars.",
+        help: "Spend of a caller with a budget in the running month, in US dollars: of all \
+               instances, where they share it.",
     },
     Row {
         family: Family::BudgetLimit,
@@ -265,7 +266,8 @@ pub const ROWS: [Row; 60] = [
         name: "infermux_scope_budget_spent_usd",
         kind: Kind::Gauge,
         labels: &["scope", "name", "models", "per", "budget", "enforce"],
-        help: "Spend in such a budget's running period, in US dollars.",
+        help: "Spend in such a budget's running period, in US dollars: of all instances, where \
+               they share it.",
     },
     Row {
         family: Family::ScopeBudgetAlerts,

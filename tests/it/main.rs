@@ -34,6 +34,7 @@ mod failed_costs;
 mod failover;
 mod fleet;
 mod fleet_loss;
+mod fleet_shown;
 mod gates;
 mod hangup;
 mod headers;

@@ -6,6 +6,7 @@
 //! windows that are as much shorter.
 
 pub(crate) mod allowed;
+mod calm;
 pub(crate) mod process;
 pub(crate) mod setting;
 #[path = "../support/store.rs"]

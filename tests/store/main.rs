@@ -10,6 +10,7 @@
     reason = "tests read the environment and the clock"
 )]
 
+mod costs;
 #[path = "../sim/dice.rs"]
 mod dice;
 mod server;

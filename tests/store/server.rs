@@ -1,7 +1,7 @@
 //! Servers for a test, and the few words of their protocol.
 //!
 //! They are Debian's `redis-server` and those whose paths `INFERMUX_TEST_STORES` has, with `:`
-//! between them: `tests/store/servers` installs an older Redis and a Valkey, and prints their paths.
+//! between them: `tests/store/servers` installs an older Redis and a Valkey, and prints the paths.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixStream;
@@ -39,7 +39,7 @@ impl Server {
     }
 
     /// Starts one; `None`: there is no such program, and none is needed.
-    fn start(program: &str) -> Option<Self> {
+    pub(crate) fn start(program: &str) -> Option<Self> {
         static STARTED: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
         let number = STARTED.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         let name = format!("infermux-store-{}-{number}", std::process::id());

@@ -54,6 +54,14 @@ impl Coordinator {
         for (provider, until) in asides {
             self.publisher.publish(Order::Cooldown { provider, until });
         }
+        let fleet = self.fleet.as_mut();
+        for (budget, spent) in fleet.map_or_else(Vec::new, |fleet| fleet.take_elsewhere()) {
+            self.books.on_elsewhere(budget, spent);
+        }
+        for alert in self.books.take_alerts() {
+            self.notices.budget(&alert);
+            self.alerts.add(&alert);
+        }
     }
 
     /// Tells the other instances that this one stops, and waits until the store has heard it.

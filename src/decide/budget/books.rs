@@ -16,6 +16,10 @@ pub struct Books {
     period: Period,
     /// By period, the running one included once anything is spent in it.
     spent: BTreeMap<Period, NanoUsd>,
+    /// What others have spent of it in the running period, where several processes share it.
+    elsewhere: NanoUsd,
+    /// Whether that was ever heard.
+    has_heard: bool,
     /// The level of the running period that has been announced.
     told: Option<Level>,
 }
@@ -52,6 +56,8 @@ impl Books {
             amount,
             period,
             spent,
+            elsewhere: NanoUsd::ZERO,
+            has_heard: false,
             told: None,
         };
         books.told = books.level();
@@ -64,6 +70,15 @@ impl Books {
         *spent = spent.saturating_add(cost);
     }
 
+    /// Others have spent this much in the running period. A level that was reached before that was
+    /// first heard counts as announced: it was by them, or before a restart.
+    pub fn on_elsewhere(&mut self, spent: NanoUsd) {
+        self.elsewhere = spent;
+        if !std::mem::replace(&mut self.has_heard, true) {
+            self.told = self.told.max(self.level());
+        }
+    }
+
     /// Begins `period` if it is a later one; returns whether it is. What was reserved before is
     /// booked to the period in which it was reserved.
     ///
@@ -74,6 +89,7 @@ impl Books {
             return false;
         }
         self.period = period;
+        self.elsewhere = NanoUsd::ZERO;
         self.told = None;
         while self.spent.len() >= PERIODS_KEPT {
             self.spent.pop_first();
@@ -139,6 +155,12 @@ impl Books {
         self.spent.get(&self.period).copied().unwrap_or_default()
     }
 
+    /// Spent in the running period by all who share it, as far as is known.
+    #[must_use]
+    pub fn spent_by_all(&self) -> NanoUsd {
+        self.spent().saturating_add(self.elsewhere)
+    }
+
     /// Spent by period.
     #[must_use]
     pub fn by_period(&self) -> &BTreeMap<Period, NanoUsd> {
@@ -147,7 +169,7 @@ impl Books {
 
     fn level(&self) -> Option<Level> {
         let (spent, amount) = (
-            u128::from(self.spent().get()),
+            u128::from(self.spent_by_all().get()),
             u128::from(self.amount.get()),
         );
         if spent == 0 {
@@ -248,5 +270,24 @@ mod tests {
         assert_eq!((books.alert(), books.balance()), (None, 15));
         books.on_settled(month(1), NanoUsd::new(15));
         assert_eq!(books.alert(), Some(Level::All));
+    }
+
+    #[test]
+    fn what_others_spend_counts_towards_levels() {
+        let mut books = Books::new(NanoUsd::new(100), month(1), BTreeMap::new());
+        let hear = |books: &mut Books, spent| {
+            books.on_elsewhere(NanoUsd::new(spent));
+            (books.spent_by_all().get(), books.alert())
+        };
+        // Whoever joins late is not told again of what others were told before.
+        assert_eq!(hear(&mut books, 85), (85, None));
+        books.on_settled(month(1), NanoUsd::new(10));
+        assert_eq!(books.alert(), None);
+        assert_eq!(hear(&mut books, 90), (100, Some(Level::All)));
+        assert_eq!((books.spent().get(), books.balance()), (10, 90));
+        // A period begins with nothing spent anywhere.
+        assert!(books.on_period(month(2)));
+        assert_eq!(hear(&mut books, 0), (0, None));
+        assert_eq!(hear(&mut books, 80), (80, Some(Level::Most)));
     }
 }

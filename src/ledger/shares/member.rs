@@ -169,8 +169,7 @@ impl Membership {
 
     /// The store's clock showed `wall` between two moments.
     pub fn on_clock(&mut self, (sent, now): (Instant, Instant), wall: WallTime) {
-        self.lag = now.since(sent);
-        self.clock = Some((now, wall.after(self.lag / 2)));
+        self.clock = Some((now, wall.after(now.since(sent) / 2)));
     }
 
     /// The store grants nothing for this long. While it learns, what was known before stays known.
@@ -181,9 +180,10 @@ impl Membership {
         }
     }
 
-    /// A batch that was sent at `sent` is answered.
-    pub fn on_answered(&mut self, sent: Instant) {
+    /// A batch that was sent at `sent` is answered; the store took this long.
+    pub fn on_answered(&mut self, sent: Instant, took: Duration) {
         self.answered = Some(sent);
+        self.lag = took;
         self.has_failed = false;
     }
 

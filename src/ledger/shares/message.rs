@@ -32,6 +32,8 @@ pub struct Reply {
     pub hello: Option<HelloAnswer>,
     /// The answers to its asks, in their order.
     pub asks: Vec<AskAnswer>,
+    /// How long the store took, with the way there and back.
+    pub took: Duration,
 }
 
 /// The instance that speaks.

@@ -28,7 +28,7 @@ use crate::ledger::shares::entries::{Entries, Entry};
 use crate::ledger::shares::member::Membership;
 use crate::ledger::shares::message::{Ask, AskAnswer, Batch, Granted, Reply};
 use crate::ledger::shares::quota::{Identity, News, Pace, Quota, ShareId, State, Words};
-use crate::ledger::shares::stock::Look;
+use crate::ledger::shares::stock::{Heard, Look};
 
 /// The shares of one process.
 pub struct Shares {
@@ -243,8 +243,8 @@ impl Shares {
             return;
         };
         let sent = pending.sent;
-        self.not_before = now + now.since(sent).min(TOOK_MAX) * TIME_FOR_OTHERS;
-        self.membership.on_answered(sent);
+        self.not_before = now + reply.took.min(TOOK_MAX) * TIME_FOR_OTHERS;
+        self.membership.on_answered(sent, reply.took);
         let mut is_another = false;
         if let Some(hello) = &reply.hello {
             let news = &mut self.news;
@@ -281,13 +281,14 @@ impl Shares {
         let (look, calm) = (self.look(now), self.calm());
         if let Some(entry) = self.entry(id) {
             let account = &mut entry.account;
+            let has_heard = account.heard().is_some_and(Heard::is_of_hunger);
             if account.on_granted(&look, granted, words) {
                 // It holds more now, which is to be reported sooner; others wait for what it has
-                // beyond its needs.
-                let at = if account.gives_back(&look, words) {
-                    now + look.sync
-                } else {
-                    account.heartbeat(calm, words)
+                // beyond its needs, and may have waited since it last spoke.
+                let at = match (account.gives_back(&look, words), has_heard) {
+                    (true, false) if granted.hungry > 0 => now,
+                    (true, _) => now + look.sync,
+                    (false, _) => account.heartbeat(calm, words),
                 };
                 self.due.no_later(id, at);
                 self.touched.push(id);

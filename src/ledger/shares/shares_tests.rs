@@ -36,6 +36,8 @@ struct Play {
     shares: Shares,
     word: Word,
     now: Instant,
+    /// When it last spoke of the quota.
+    asked: Instant,
 }
 
 fn window() -> Kind {
@@ -77,6 +79,7 @@ impl Play {
             shares,
             word: Word::default(),
             now: Instant::ZERO,
+            asked: Instant::ZERO,
         };
         play.hello();
         play
@@ -101,7 +104,7 @@ impl Play {
         let reply = Reply {
             number: batch.number,
             hello: Some(HelloAnswer::Welcome(welcome)),
-            asks: Vec::new(),
+            ..Reply::default()
         };
         self.shares.on_reply(self.now, &reply, &mut self.word);
     }
@@ -109,6 +112,7 @@ impl Play {
     /// The next batch, with its ask.
     fn ask(&mut self) -> (u64, Ask) {
         self.wait(100);
+        self.asked = self.now;
         let batch = self
             .shares
             .batch(self.now, &mut self.word)
@@ -134,8 +138,9 @@ impl Play {
     fn answer(&mut self, number: u64, answer: AskAnswer) {
         let reply = Reply {
             number,
-            hello: None,
             asks: vec![answer],
+            took: self.now.since(self.asked),
+            ..Reply::default()
         };
         self.shares.on_reply(self.now, &reply, &mut self.word);
     }

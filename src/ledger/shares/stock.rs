@@ -4,7 +4,7 @@
 //! |---|---|---|---|
 //! | lack none | a fifth or more | a second's demand | nothing |
 //! | lack none | less | the demand of two `sync` | what was not used for a second |
-//! | lack some | | nothing is asked for ahead | all but the demand of two `sync` |
+//! | lack some | | no more is asked for | what the demand of two `sync` leaves, or a second |
 //!
 //! Providers' limits have a standing part beside that, to go on with without a store. Of a period
 //! it is ten seconds' demand, at most a hundredth of the limit, and nothing once less than a fifth
@@ -45,6 +45,14 @@ pub struct Heard {
     pub is_refused: bool,
 }
 
+impl Heard {
+    /// Whether others lacked some.
+    #[must_use]
+    pub fn is_of_hunger(&self) -> bool {
+        self.granted.hungry > 0
+    }
+}
+
 /// What a quota's stock goes by.
 #[derive(Clone, Copy, Debug)]
 pub struct Stock<'a> {
@@ -68,7 +76,10 @@ impl Stock<'_> {
         let soon = self.demand.of(look.sync * 2);
         if heard.granted.hungry > 0 {
             let above = self.allowance.saturating_sub(heard.granted.fair);
-            let unused = left.saturating_sub(soon);
+            // Demand that has ended is averaged for a while.
+            let unused = left
+                .saturating_sub(soon)
+                .max(self.demand.unused().min(left));
             return match self.quota.kind {
                 // Places above an even part go as they become free.
                 Kind::InFlight => unused.max(above),

@@ -123,6 +123,35 @@ impl Process {
 
     /// A request comes; it is admitted, or what it lacks is told.
     pub(crate) fn admit(&mut self, now: Instant, wish: Wish) -> Option<Request> {
+        self.admit_or_tell(now, wish, |_, _| true)
+    }
+
+    /// The same as a request does that looks again, which tells nothing, or that the store has just
+    /// said no to.
+    pub(crate) fn admit_again(
+        &mut self,
+        now: Instant,
+        wish: Wish,
+        is_told: bool,
+    ) -> Option<Request> {
+        self.admit_or_tell(now, wish, |shares, (own, share)| {
+            is_told && !shares.waits_in_vain(own, share)
+        })
+    }
+
+    /// Whether one that lacks some had better not wait.
+    pub(crate) fn waits_in_vain(&self, now: Instant) -> bool {
+        let own = self.clock.at(now);
+        let mut all = (0..QUOTAS).filter(|place| self.has[*place]);
+        all.any(|place| self.shares.waits_in_vain(own, share(place)))
+    }
+
+    fn admit_or_tell(
+        &mut self,
+        now: Instant,
+        wish: Wish,
+        tells: impl Fn(&Shares, (Instant, ShareId)) -> bool,
+    ) -> Option<Request> {
         let own = self.clock.at(now);
         let mut lacks = Vec::new();
         for (place, needs) in [(RPM, 1), (TPM, wish.tokens), (PLACES, 1)] {
@@ -139,6 +168,9 @@ impl Process {
         }
         if !lacks.is_empty() {
             for (place, needs) in lacks {
+                if !tells(&self.shares, (own, share(place))) {
+                    continue;
+                }
                 self.shares.on_lack(own, share(place), needs);
                 if place == MONEY {
                     self.shares.on_short(own, share(MONEY), true);

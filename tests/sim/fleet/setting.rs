@@ -60,6 +60,12 @@ pub(crate) struct Clock {
 }
 
 impl Clock {
+    /// One that shows true time.
+    pub(crate) const EXACT: Self = Self {
+        offset: 0,
+        rate: 1_000_000,
+    };
+
     pub(crate) fn new(dice: &mut Dice) -> Self {
         let rate = match dice.between(0, 3) {
             0 => 1_000_000,

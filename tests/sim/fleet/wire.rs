@@ -88,6 +88,7 @@ impl Server {
                 number: message.batch.number,
                 hello,
                 asks,
+                took: Duration::ZERO,
             },
         })
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use infermux::testing::base::time::Instant;
-use infermux::testing::ledger::shares::{Batch, Kept};
+use infermux::testing::ledger::shares::{Batch, Kept, Reply};
 
 use crate::dice::Dice;
 use crate::fleet::allowed::Allowed;
@@ -446,9 +446,11 @@ impl World {
         }
         self.turn(place, |process, now| {
             let own = process.clock.at(now);
-            process
-                .shares
-                .on_reply(own, &answer.reply, &mut process.words);
+            let reply = Reply {
+                took: now.since(answer.sent),
+                ..answer.reply.clone()
+            };
+            process.shares.on_reply(own, &reply, &mut process.words);
             process.hear_news();
         });
     }

@@ -93,6 +93,19 @@ pub(crate) fn sim(seed: Option<u64>, fleet: Option<u64>, seeds: u64) -> Result<(
     finish(command)
 }
 
+/// What the store's scripts cost it.
+///
+/// # Errors
+///
+/// When they cannot be run on `store`, a Redis or a Valkey.
+pub(crate) fn costs_of_scripts(store: &str) -> Result<(), String> {
+    let what = "--test store -- --exact costs::calls_cost_the_store_little --nocapture";
+    let mut command = cargo_command(&format!("test --quiet --locked {what}"));
+    command.env("INFERMUX_TEST_STORE", store);
+    command.env("INFERMUX_TEST_COSTS", "whole");
+    finish(command)
+}
+
 /// The test that plays several instances.
 const FLEETS: &str = "several_instances_keep_their_promises_whatever_goes_wrong";
 
@@ -178,8 +191,23 @@ pub(crate) fn cargo_command(flags: &str) -> Command {
     let mut command = Command::new("cargo");
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     command.args(flags.split_whitespace()).current_dir(root);
+    for name in OF_THIS_PACKAGE {
+        command.env_remove(name);
+    }
     command
 }
+
+/// What cargo says of this package to this program. The build script of `ring` runs again when one
+/// of them changes, and nearly everything is built once more after it.
+const OF_THIS_PACKAGE: [&str; 7] = [
+    "CARGO_MANIFEST_DIR",
+    "CARGO_MANIFEST_LINKS",
+    "CARGO_PKG_NAME",
+    "CARGO_PKG_VERSION_MAJOR",
+    "CARGO_PKG_VERSION_MINOR",
+    "CARGO_PKG_VERSION_PATCH",
+    "CARGO_PKG_VERSION_PRE",
+];
 
 /// Shows a command, and runs it to its end.
 ///

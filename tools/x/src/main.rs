@@ -16,6 +16,7 @@ mod overhead;
 mod processes;
 mod scrape;
 mod steps;
+mod store;
 mod without_ring;
 
 use std::process::ExitCode;
@@ -63,11 +64,7 @@ enum Command {
         stay: bool,
     },
     /// Three instances with one store under load, which die meanwhile (needs redis-server)
-    Fleet {
-        /// Keep everything serving until Ctrl-C
-        #[arg(long)]
-        stay: bool,
-    },
+    Fleet(fleet::Options),
     /// This commit's release as a tarball: binary, pages, completions, unit, licences, materials
     Dist(dist::Options),
     /// Nanoseconds and instructions of the hot steps (needs valgrind)
@@ -116,8 +113,7 @@ fn main() -> ExitCode {
         Command::Deny => commands::deny(),
         Command::Demo { stay: true } => demo::run(demo::Ending::Stay),
         Command::Demo { stay: false } => demo::run(demo::Ending::Leave),
-        Command::Fleet { stay: true } => fleet::run(demo::Ending::Stay),
-        Command::Fleet { stay: false } => fleet::run(demo::Ending::Leave),
+        Command::Fleet(options) => fleet::run(&options),
         Command::Dist(options) => dist::run(&options),
         Command::Bench { check: true, .. } => bench::run(bench::Aim::Check),
         Command::Bench { bless: true, .. } => bench::run(bench::Aim::Bless),

@@ -154,6 +154,30 @@ impl Processes {
         }
     }
 
+    /// Lets `time` pass.
+    ///
+    /// # Errors
+    ///
+    /// When the user stops everything, or a child has ended by itself.
+    pub(crate) fn watch_for(&mut self, time: Duration) -> Result<(), String> {
+        let clock = Stopwatch::start();
+        while let Some(left) = time.checked_sub(clock.elapsed()) {
+            match self
+                .receiver
+                .recv_timeout(left.min(Duration::from_millis(200)))
+            {
+                Ok(Message::Stop) => return Err("stopped".to_owned()),
+                Ok(Message::Line(_) | Message::Finished(_)) => {}
+                Err(_) => {
+                    if let Some(end) = self.ended() {
+                        return Err(end);
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
     fn next(&mut self) -> Result<Message, String> {
         loop {
             match self.receiver.recv_timeout(Duration::from_millis(200)) {
@@ -200,7 +224,11 @@ impl Drop for Processes {
 }
 
 /// Runs `work` on a thread that is not waited for.
-fn beside(name: &str, work: impl FnOnce() + Send + 'static) -> Result<(), String> {
+///
+/// # Errors
+///
+/// When there is no thread.
+pub(crate) fn beside(name: &str, work: impl FnOnce() + Send + 'static) -> Result<(), String> {
     let thread = std::thread::Builder::new()
         .name(name.to_owned())
         .spawn(work);

@@ -7,9 +7,10 @@ use std::process::{Child, Command, Stdio};
 use serde_json::Value;
 
 use super::profile::{self, Profile};
-use super::rows::Row;
+use super::rows::{Row, SHARED};
 use crate::compare::peers;
 use crate::compare::system::{self, Folders, Guarded, Provider};
+use crate::store::{DEBIANS, Store};
 
 /// The router's configuration.
 const TEMPLATE: &str = include_str!("router.yml");
@@ -31,21 +32,30 @@ struct Router {
 /// A program does not start, or a request is not answered well.
 pub(crate) fn run(folders: &Folders, row: &Row, index: usize) -> Result<Profile, String> {
     let provider = Provider::start(folders, &row.script(index))?;
+    let is_shared = row.words.contains(&SHARED);
+    let store = is_shared.then(|| Store::start(DEBIANS)).transpose()?;
     let name = format!("{}.{}", row.name, ["few", "many"][index]);
-    let router = Router::start(folders, row, &name, &provider.address)?;
+    let addresses = (&*provider.address, store.as_ref().map_or(0, |one| one.port));
+    let router = Router::start(folders, row, &name, addresses)?;
     let url = format!("http://127.0.0.1:{}{}", router.port, row.path);
     load(folders, row, index, &url)?;
     router.stop()
 }
 
 impl Router {
-    fn start(folders: &Folders, row: &Row, name: &str, upstream: &str) -> Result<Self, String> {
+    fn start(
+        folders: &Folders,
+        row: &Row,
+        name: &str,
+        (upstream, store): (&str, u16),
+    ) -> Result<Self, String> {
         let path = |end: &str| folders.folder.join(format!("{name}.{end}"));
         let [config, log, out] = ["yml", "log", "out"].map(path);
         let port = system::free_port()?;
         let text = peers::fitting(TEMPLATE, row.words)
             .replace("@port@", &port.to_string())
             .replace("@upstream@", upstream)
+            .replace("@store@", &store.to_string())
             .replace("@hash@", KEY_HASH);
         write(&config, &text)?;
         // A file of an earlier run must not be taken for this one's.

@@ -38,6 +38,9 @@ const CHAT: &str = "/v1/chat/completions";
 const MESSAGES: &str = "/v1/messages";
 const RESPONSES: &str = "/v1/responses";
 
+/// The word with which the router shares its limits and budgets through a store.
+pub(crate) const SHARED: &str = "shared";
+
 /// The flag with the caller that has a budget.
 const CALLER: [&str; 2] = ["-H", "X-Infermux-Caller: load"];
 /// The words with which the router has callers' keys.
@@ -110,7 +113,7 @@ const PACED: Row = Row {
 };
 
 /// Every row, in the order in which they are counted and shown.
-pub(crate) const ALL: [Row; 30] = [
+pub(crate) const ALL: [Row; 31] = [
     SMALL,
     Row {
         name: "small-python",
@@ -143,6 +146,14 @@ pub(crate) const ALL: [Row; 30] = [
         words: &["scopes"],
         base: "small-keys",
         aim: Some(1.06),
+        ..SMALL
+    },
+    Row {
+        name: "small-shared",
+        title: "bare head, and limits and budget are shared with other instances",
+        words: &[SHARED],
+        unit: Unit::Request([2_000, 22_000]),
+        aim: Some(1.02),
         ..SMALL
     },
     Row {
