@@ -10,7 +10,9 @@ use crate::coordinator::time::Time;
 use crate::link::budget_gate::BudgetGate;
 use crate::link::caller_gates::CallerGates;
 use crate::link::scope_gate::{LimitLeft, ScopeGate, ScopeLimit};
-use crate::report::allowance::{AllowanceReport, BudgetReport, LimitReport, LimitsReport};
+use crate::report::allowance::{
+    AllowanceReport, BudgetReport, BudgetState, LimitReport, LimitsReport,
+};
 use crate::report::dollars::{Left, Usd};
 
 /// What `account` is allowed and what is left of it at `time`.
@@ -80,6 +82,12 @@ fn of_budget<'a>(budget: &'a Budget, gate: &BudgetGate, time: Time) -> BudgetRep
         remaining_usd: Left::of(budget.amount, spent),
         resets_at: Period::of(budget.per, time.wall).end(),
         action: budget.action.name(),
+        state: match (spent < budget.amount, budget.may_stop()) {
+            (true, _) => BudgetState::Within,
+            (false, false) => BudgetState::Exceeded,
+            (false, true) if budget.model_override.is_some() => BudgetState::Overrides,
+            (false, true) => BudgetState::Refuses,
+        },
         model_override: budget.model_override.as_deref(),
         enforce: budget.enforce == Enforce::Yes,
         refused: gate.refusals(),

@@ -31,6 +31,9 @@ pub(super) fn describe<'a>(
     let gate = &gates.providers[id.index()];
     let (requests, tokens) = gate.headroom();
     let complaint = gate.told().complaint();
+    let checked = books
+        .checked_at(id)
+        .filter(|_| !provider.health_check.disabled);
     let is_healthy = view.health == Health::Healthy;
     Some(ProviderReport {
         name: &provider.name,
@@ -48,6 +51,7 @@ pub(super) fn describe<'a>(
         model_aliases: &provider.model_aliases,
         rate_limit_headroom_rpm: requests,
         rate_limit_headroom_tpm: tokens,
+        next_check_at: checked.map(|at| at.after(provider.health_check.interval)),
         last_check_at: books.checked_at(id),
         health_check_url: (!provider.health_check.disabled).then(|| checkup::url(provider)),
         unhealthy_since: complaint

@@ -12,31 +12,62 @@ use crate::link::meters::{Kept, OTHERS, Party};
 use crate::link::reports::KeysShown;
 use crate::report::allowance::AllowanceReport;
 use crate::report::dollars::Usd;
-use crate::report::keys::{KeyReport, KeysReport, ModelsReport, SpentByPeriod, TeamReport};
+use crate::report::keys::{
+    CallerReport, KeyReport, KeysReport, ModelsReport, SpentByPeriod, TeamReport, Urgency,
+};
 
 /// The report on keys and teams.
-pub(super) fn keys(known: &Known, shown: KeysShown) -> KeysReport<'_> {
+pub(super) fn keys<'a>(known: &'a Known, shown: &KeysShown) -> KeysReport<'a> {
     let places = 0..known.callers.ring().keys().len();
-    let keys: Vec<_> = places.filter_map(|place| key_at(known, place)).collect();
-    let teams = teams(known);
     match shown {
         KeysShown::All => KeysReport {
-            keys,
-            teams,
+            keys: places.filter_map(|place| key_at(known, place)).collect(),
+            teams: teams(known),
+            callers: Vec::new(),
             more_keys: 0,
             more_teams: 0,
+            more_callers: 0,
         },
-        KeysShown::MostUsed(most) => {
-            let (keys, more_keys) = most_used(keys, KeyReport::used_most, most);
-            let (teams, more_teams) = most_used(teams, TeamReport::used_most, most);
+        KeysShown::MostUsed { most, filter } => {
+            let wanted = filter.to_lowercase();
+            let is_wanted = |name: &str| name.to_lowercase().contains(&wanted);
+            // Others have neither limits nor budgets.
+            let bounded = places.filter(|place| known.callers.accounts().of_key(*place).is_some());
+            let keys = bounded.filter_map(|place| {
+                key_at(known, place).filter(|key| {
+                    let team = key.team.unwrap_or_default();
+                    [key.name, key.caller, team].into_iter().any(is_wanted)
+                })
+            });
+            let (keys, more_keys) = most_urgent(keys, KeyReport::urgency, *most);
+            let teams = teams(known).into_iter();
+            let teams = teams.filter(|team| is_wanted(team.name));
+            let (teams, more_teams) = most_urgent(teams, |one| one.allowance.urgency(), *most);
+            let callers = callers(known).filter(|caller| is_wanted(caller.name));
+            let of_caller = |one: &CallerReport<'_>| one.allowance.urgency();
+            let (callers, more_callers) = most_urgent(callers, of_caller, *most);
             KeysReport {
                 keys,
                 teams,
+                callers,
                 more_keys,
                 more_teams,
+                more_callers,
             }
         }
     }
+}
+
+/// The callers with budgets of their own.
+fn callers(known: &Known) -> impl Iterator<Item = CallerReport<'_>> {
+    let accounts = known.callers.accounts().all().iter();
+    accounts.filter_map(|account| match &account.scope {
+        Scope::Caller(name) => Some(CallerReport {
+            name,
+            allowance: standing(known, Some(account)),
+        }),
+        Scope::Team(_) | Scope::Key(_) | Scope::KeyModels { .. } => None,
+    })
 }
 
 /// The report on the key called `name`.
@@ -44,12 +75,16 @@ pub(super) fn key<'a>(known: &'a Known, name: &str) -> Option<KeyReport<'a>> {
     key_at(known, known.callers.place(name)?)
 }
 
-/// Those that have limits or budgets, the most used first: at most `most`, and how many more.
-fn most_used<T>(all: Vec<T>, used: impl Fn(&T) -> Option<u64>, most: usize) -> (Vec<T>, usize) {
-    let bounded = all.into_iter().filter_map(|one| Some((used(&one)?, one)));
-    let mut bounded: Vec<(u64, T)> = bounded.collect();
-    // Stable: those that are used alike stay in the order of the file.
-    bounded.sort_by_key(|(used, _)| Reverse(*used));
+/// Those that have limits or budgets, the most urgent first: at most `most`, and how many more.
+fn most_urgent<T>(
+    all: impl Iterator<Item = T>,
+    urgency: impl Fn(&T) -> Option<Urgency>,
+    most: usize,
+) -> (Vec<T>, usize) {
+    let bounded = all.filter_map(|one| Some((urgency(&one)?, one)));
+    let mut bounded: Vec<(Urgency, T)> = bounded.collect();
+    // Stable: those that are alike stay in the order of the file.
+    bounded.sort_by_key(|(urgency, _)| Reverse(*urgency));
     let more = bounded.len().saturating_sub(most);
     let shown = bounded.into_iter().take(most).map(|(_, one)| one);
     (shown.collect(), more)

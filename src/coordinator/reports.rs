@@ -84,10 +84,20 @@ fn answer(question: &Question, known: &Known) -> Vec<u8> {
         Question::Metrics => metrics::text(known).into_bytes(),
         Question::Latency => body(&latency(totals)),
         Question::Costs => body(&costs(totals)),
-        Question::CostsBy(party) => body(&PartiesReport {
-            period,
-            parties: parties(known, *party),
-        }),
+        Question::CostsBy(party, top) => {
+            let (parties, others) = match top {
+                None => (parties(known, *party), None),
+                Some(most) => {
+                    let (parties, others) = parties(known, *party).top(*most);
+                    (parties, Some(others))
+                }
+            };
+            body(&PartiesReport {
+                period,
+                parties,
+                others,
+            })
+        }
         Question::CostsOfCaller(name) => {
             let spent = totals.of_party(Party::Caller, name).unwrap_or_default();
             let caller = PartyReport::new(PartyName::Caller(name), spent, budget(known, name));
@@ -98,7 +108,7 @@ fn answer(question: &Question, known: &Known) -> Vec<u8> {
             let by_model = by_model.map(|(name, spent)| (name, spent.into())).collect();
             body(&ModelsReport { period, by_model })
         }
-        Question::Keys(shown) => body(&keys::keys(known, *shown)),
+        Question::Keys(shown) => body(&keys::keys(known, shown)),
         Question::Key(name) => keys::key(known, name).map_or_else(Vec::new, |one| body(&one)),
         Question::Timeseries(range) => {
             let spans = totals.timeline().spans(known.time.wall, *range).into_iter();

@@ -250,7 +250,7 @@ impl Coordinator {
                     | Question::Metrics
                     | Question::Latency
                     | Question::Costs
-                    | Question::CostsBy(_)
+                    | Question::CostsBy(..)
                     | Question::CostsOfCaller(_)
                     | Question::CostsByModel
                     | Question::Keys(_)

@@ -393,7 +393,10 @@ fn manage<'a>(rest: &str, query: &str) -> Result<Option<Manage>, Refusal<'a>> {
                 let most = most
                     .parse()
                     .map_err(|_| Refusal::InvalidRequest(MOST_USED))?;
-                KeysShown::MostUsed(most)
+                let filter = value(query, "filter").unwrap_or_default();
+                let filter = percent_decode(&filter.replace('+', " "));
+                let filter = filter.ok_or(Refusal::InvalidRequest(FILTER))?.into();
+                KeysShown::MostUsed { most, filter }
             }
         }),
         "status" => Question::Status,
@@ -404,12 +407,12 @@ fn manage<'a>(rest: &str, query: &str) -> Result<Option<Manage>, Refusal<'a>> {
         "metrics" => Question::Metrics,
         "latency" => Question::Latency,
         "costs" => Question::Costs,
-        "costs/by-caller" => Question::CostsBy(Party::Caller),
+        "costs/by-caller" => Question::CostsBy(Party::Caller, top(query)?),
         "costs/by-model" => Question::CostsByModel,
-        "costs/by-project" => Question::CostsBy(Party::Project),
-        "costs/by-env" => Question::CostsBy(Party::Env),
-        "costs/by-key" => Question::CostsBy(Party::Key),
-        "costs/by-team" => Question::CostsBy(Party::Team),
+        "costs/by-project" => Question::CostsBy(Party::Project, top(query)?),
+        "costs/by-env" => Question::CostsBy(Party::Env, top(query)?),
+        "costs/by-key" => Question::CostsBy(Party::Key, top(query)?),
+        "costs/by-team" => Question::CostsBy(Party::Team, top(query)?),
         "costs/timeseries" => {
             let range = Range::read(value(query, "hours"), value(query, "bucket"));
             Question::Timeseries(range.map_err(|fault| Refusal::InvalidRequest(fault.text()))?)
@@ -417,6 +420,12 @@ fn manage<'a>(rest: &str, query: &str) -> Result<Option<Manage>, Refusal<'a>> {
         _ => return Ok(named(path)),
     };
     Ok(Some(Manage::Report(question)))
+}
+
+/// Reads how many names are asked for apart.
+fn top<'a>(query: &str) -> Result<Option<usize>, Refusal<'a>> {
+    let top = value(query, "top").map(str::parse).transpose();
+    top.map_err(|_| Refusal::InvalidRequest(TOP))
 }
 
 /// Reads which of the noted requests are asked for.
@@ -462,6 +471,10 @@ fn named(path: &str) -> Option<Manage> {
     Some(Manage::ByHand(percent_decode(name)?, act))
 }
 
+/// Why what names are to have in them cannot be read.
+const FILTER: &str = "`filter` is no encoded text";
+/// Why the number of names that are asked for cannot be read.
+const TOP: &str = "`top` is a whole number: how many names are shown apart";
 /// Why the kind of requests that is asked for cannot be read.
 const KIND: &str = "`kind` is `failed`, `refused` or `slow`: which requests are shown";
 /// Why the number of requests that are asked for cannot be read.
@@ -729,12 +742,12 @@ mod tests {
             (
                 "GET",
                 "/_infermux/costs/by-key?x",
-                Manage::Report(Question::CostsBy(Party::Key)),
+                Manage::Report(Question::CostsBy(Party::Key, None)),
             ),
             (
                 "HEAD",
-                "/_infermux/costs/by-team",
-                Manage::Report(Question::CostsBy(Party::Team)),
+                "/_infermux/costs/by-team?top=3",
+                Manage::Report(Question::CostsBy(Party::Team, Some(3))),
             ),
             (
                 "GET",
@@ -760,8 +773,11 @@ mod tests {
             ),
             (
                 "GET",
-                "/_infermux/keys?most_used=7",
-                Manage::Report(Question::Keys(KeysShown::MostUsed(7))),
+                "/_infermux/keys?most_used=7&filter=a%26b+c",
+                Manage::Report(Question::Keys(KeysShown::MostUsed {
+                    most: 7,
+                    filter: "a&b c".into(),
+                })),
             ),
             ("GET", "/_infermux/recent", Manage::Report(Question::Recent)),
             (
@@ -818,6 +834,8 @@ mod tests {
             ("POST", "/_infermux/requests", 405),
             ("POST", "/_infermux/recent", 405),
             ("GET", "/_infermux/requests?kind=fast", 400),
+            ("GET", "/_infermux/keys?most_used=7&filter=%ff", 400),
+            ("GET", "/_infermux/costs/by-key?top=all", 400),
             ("GET", "/_infermux/requests?limit=x", 400),
             ("GET", "/_infermux/costs/timeseries?hours=0", 400),
             ("POST", "/_infermux/", 405),

@@ -91,8 +91,9 @@ pub enum Question {
     Latency,
     /// What was spent in the running month.
     Costs,
-    /// What each party of one kind has spent.
-    CostsBy(Party),
+    /// What each party of one kind has spent; with a number, at most so many of them apart, those
+    /// that have spent most.
+    CostsBy(Party, Option<usize>),
     /// What one caller has spent.
     CostsOfCaller(Box<str>),
     /// What was spent on each model.
@@ -110,12 +111,18 @@ pub enum Question {
 }
 
 /// Which keys and teams are shown.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum KeysShown {
     /// All of them, in the order of the files.
     All,
-    /// At most so many of each: those with limits or budgets, the most used first.
-    MostUsed(usize),
+    /// Those with limits or budgets, and callers with budgets: first those that refuse requests
+    /// now, then the most used.
+    MostUsed {
+        /// At most so many of each.
+        most: usize,
+        /// What their names have in them, in letters of any case; empty: anything.
+        filter: Box<str>,
+    },
 }
 
 /// Which noted requests are shown.

@@ -64,6 +64,8 @@ pub struct BudgetReport<'a> {
     pub resets_at: Option<WallTime>,
     /// What happens at the limit.
     pub action: &'static str,
+    /// What happens now.
+    pub state: BudgetState,
     /// The model that is served instead.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub model_override: Option<&'a str>,
@@ -71,6 +73,20 @@ pub struct BudgetReport<'a> {
     pub enforce: bool,
     /// Requests that it has refused for good, or let through with another model, since the start.
     pub refused: u64,
+}
+
+/// What a budget does now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BudgetState {
+    /// Something is left of it.
+    Within,
+    /// Nothing is left, which is told and changes nothing.
+    Exceeded,
+    /// Nothing is left, and requests are served with another model.
+    Overrides,
+    /// Nothing is left, and requests are refused.
+    Refuses,
 }
 
 impl Serialize for LimitsReport {
@@ -89,6 +105,15 @@ impl AllowanceReport<'_> {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.limits.is_none() && self.budgets.is_empty()
+    }
+
+    /// Whether a limit or budget refuses requests now, or has another model served.
+    #[must_use]
+    pub fn refuses(&self) -> bool {
+        let limits = self.limits.iter().filter(|all| all.enforce);
+        let mut limits = limits.flat_map(|all| &all.limits);
+        let refuses = |state| matches!(state, BudgetState::Refuses | BudgetState::Overrides);
+        limits.any(|(_, one)| one.left == 0) || self.budgets.iter().any(|one| refuses(one.state))
     }
 
     /// Thousandths of the limit or budget of which the greatest part is used.

@@ -41,6 +41,18 @@ pub struct PartiesReport<'a> {
     /// All of them.
     #[serde(flatten)]
     pub parties: PartyList<'a>,
+    /// Those that are left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub others: Option<OthersReport>,
+}
+
+/// Names that are left out.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct OthersReport {
+    /// How many have spent anything.
+    pub count: usize,
+    /// Their cost.
+    pub total_usd: Usd,
 }
 
 /// Names of one kind, in alphabetical order, under a key that says what they are names of.
@@ -160,6 +172,29 @@ pub struct BucketReport {
     pub tokens: u64,
 }
 
+impl PartyList<'_> {
+    /// At most `most` of them, those that have spent most first, and the rest as one.
+    #[must_use]
+    pub fn top(mut self, most: usize) -> (Self, OthersReport) {
+        let (Self::Callers(all)
+        | Self::Projects(all)
+        | Self::Envs(all)
+        | Self::Keys(all)
+        | Self::Teams(all)) = &mut self;
+        all.sort_by_key(|one| std::cmp::Reverse(one.total_usd.0));
+        let rest = all.split_off(most.min(all.len()));
+        let cost = rest.iter().fold(NanoUsd::ZERO, |sum, one| {
+            sum.saturating_add(one.total_usd.0)
+        });
+        let count = rest.iter().filter(|one| one.total_usd.0 > NanoUsd::ZERO);
+        let others = OthersReport {
+            count: count.count(),
+            total_usd: Usd(cost),
+        };
+        (self, others)
+    }
+}
+
 impl From<Spent> for SpentReport {
     fn from(spent: Spent) -> Self {
         Self {
@@ -231,6 +266,25 @@ fn shown<S: Serializer>(at: &WallTime, serializer: S) -> Result<S::Ok, S::Error>
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn those_that_have_spent_most_stay_and_the_rest_is_one() {
+        let spent = |nanos| Spent {
+            cost: NanoUsd::new(nanos),
+            ..Spent::default()
+        };
+        let report = |(name, nanos)| PartyReport::new(PartyName::Key(name), spent(nanos), None);
+        let all = [("a", 3), ("b", 9), ("c", 1), ("d", 5)].map(report);
+        let (list, others) = PartyList::Keys(all.to_vec()).top(2);
+        let PartyList::Keys(list) = list else {
+            panic!("keys")
+        };
+        let names: Vec<_> = list.iter().map(|one| one.name).collect();
+        assert_eq!(names, [PartyName::Key("b"), PartyName::Key("d")]);
+        assert_eq!((others.count, others.total_usd), (2, Usd(NanoUsd::new(4))));
+        let (_, others) = PartyList::Keys(all.to_vec()).top(9);
+        assert_eq!((others.count, others.total_usd), (0, Usd(NanoUsd::ZERO)));
+    }
 
     #[test]
     fn dollars_are_decimal_numbers_to_the_last_place() {

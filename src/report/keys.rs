@@ -14,12 +14,18 @@ pub struct KeysReport<'a> {
     pub keys: Vec<KeyReport<'a>>,
     /// The teams, in the order of the file.
     pub teams: Vec<TeamReport<'a>>,
+    /// Callers with budgets of their own; where the most used are asked for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub callers: Vec<CallerReport<'a>>,
     /// How many keys with limits or budgets are left out.
     #[serde(skip_serializing_if = "is_zero")]
     pub more_keys: usize,
     /// How many teams with limits or budgets are left out.
     #[serde(skip_serializing_if = "is_zero")]
     pub more_teams: usize,
+    /// How many callers with budgets are left out.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub more_callers: usize,
 }
 
 /// One key.
@@ -72,6 +78,16 @@ pub struct TeamReport<'a> {
     pub allowance: AllowanceReport<'a>,
 }
 
+/// One caller.
+#[derive(Clone, Debug, Serialize)]
+pub struct CallerReport<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// Its budgets.
+    #[serde(flatten)]
+    pub allowance: AllowanceReport<'a>,
+}
+
 /// What was spent in the running periods: an object with the names of the periods as keys.
 #[derive(Clone, Debug, Default)]
 pub struct SpentByPeriod(pub Vec<(&'static str, Usd)>);
@@ -82,22 +98,26 @@ impl Serialize for SpentByPeriod {
     }
 }
 
-impl KeyReport<'_> {
-    /// Thousandths of the limit or budget of which the greatest part is used; `None`: it has none.
+/// How urgent it is to look at somebody: whether requests are refused now, and the thousandths of
+/// the limit or budget of which the greatest part is used.
+pub type Urgency = (bool, u64);
+
+impl AllowanceReport<'_> {
+    /// How urgent it is; `None`: there are neither limits nor budgets.
     #[must_use]
-    pub fn used_most(&self) -> Option<u64> {
-        let all = self.per_model.iter().map(|one| &one.allowance);
-        let all = all.chain([&self.allowance]);
-        let all = all.filter(|one| !one.is_empty());
-        all.map(AllowanceReport::used_most).max()
+    pub fn urgency(&self) -> Option<Urgency> {
+        (!self.is_empty()).then(|| (self.refuses(), self.used_most()))
     }
 }
 
-impl TeamReport<'_> {
-    /// Thousandths of the limit or budget of which the greatest part is used; `None`: it has none.
+impl KeyReport<'_> {
+    /// How urgent it is; `None`: it has neither limits nor budgets.
     #[must_use]
-    pub fn used_most(&self) -> Option<u64> {
-        (!self.allowance.is_empty()).then(|| self.allowance.used_most())
+    pub fn urgency(&self) -> Option<Urgency> {
+        let all = self.per_model.iter().map(|one| &one.allowance);
+        all.chain([&self.allowance])
+            .filter_map(AllowanceReport::urgency)
+            .max()
     }
 }
 

@@ -45,6 +45,9 @@ pub struct ProviderReport<'a> {
     pub rate_limit_headroom_rpm: Option<u64>,
     /// Tokens it may still be sent in the window; `null` where there is no limit.
     pub rate_limit_headroom_tpm: Option<u64>,
+    /// When its health is checked next, about; absent where it is not checked, or was not yet.
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "rfc_3339")]
+    pub next_check_at: Option<WallTime>,
     /// When its health was last checked.
     #[serde(serialize_with = "rfc_3339")]
     pub last_check_at: Option<WallTime>,
@@ -128,6 +131,7 @@ mod tests {
             model_aliases: &aliases,
             rate_limit_headroom_rpm: Some(3),
             rate_limit_headroom_tpm: None,
+            next_check_at: None,
             last_check_at: None,
             health_check_url: Some("http://h/v1/models".into()),
             unhealthy_since: None,

@@ -223,9 +223,11 @@ fn the_report_on_keys_says_exactly_what_is_left() {
             },
             "budgets": [
                 {"per": "month", "usd": 50, "spent_usd": 0.0168, "remaining_usd": 49.9832,
-                 "resets_at": null, "action": "hard_stop", "enforce": true, "refused": 0},
+                 "resets_at": null, "action": "hard_stop", "state": "within", "enforce": true,
+                 "refused": 0},
                 {"per": "day", "usd": 0.0025, "spent_usd": 0.0168, "remaining_usd": -0.0143,
-                 "resets_at": null, "action": "alert", "enforce": true, "refused": 0},
+                 "resets_at": null, "action": "alert", "state": "exceeded", "enforce": true,
+                 "refused": 0},
             ],
             "per_model": [{
                 "models": "n",
@@ -236,7 +238,7 @@ fn the_report_on_keys_says_exactly_what_is_left() {
                 },
                 "budgets": [
                     {"per": "total", "usd": 1, "spent_usd": 0.0072, "remaining_usd": 0.9928,
-                     "action": "hard_stop", "enforce": true, "refused": 0},
+                     "action": "hard_stop", "state": "within", "enforce": true, "refused": 0},
                 ],
             }],
         });
@@ -330,7 +332,7 @@ fn costs_of_keys_and_teams_stand_beside_their_budgets() {
 }
 
 #[test]
-fn one_key_is_shown_and_switched_alone_and_the_most_used_come_first() {
+fn one_key_is_shown_and_switched_alone_and_those_that_refuse_come_first() {
     let (router, _alpha) = played(2);
     let key = report(&router, "keys/off");
     assert_eq!(
@@ -349,8 +351,29 @@ fn one_key_is_shown_and_switched_alone_and_the_most_used_come_first() {
     let most = report(&router, "keys?most_used=2");
     let names = most["keys"].as_array().expect("a list").iter();
     let names: Vec<&str> = names.filter_map(|one| one["name"].as_str()).collect();
-    assert_eq!(names, ["shadow", "web"]);
+    // `shadow` is used more than either, and refuses nothing.
+    assert_eq!(names, ["poor", "web"]);
+    assert_eq!(most["keys"][0]["budgets"][0]["state"], "refuses");
     assert_eq!(most["more_keys"], 2);
+    for (filter, expected) in [
+        ("POO", &["poor"][..]),
+        ("product", &["web"]),
+        ("no%20body", &[]),
+        ("", &["poor", "web", "shadow", "off"]),
+    ] {
+        let found = report(&router, &format!("keys?most_used=9&filter={filter}"));
+        let names = found["keys"].as_array().expect("a list").iter();
+        let names: Vec<&str> = names.filter_map(|one| one["name"].as_str()).collect();
+        assert_eq!(names, expected, "{filter}");
+    }
+    let spent = report(&router, "costs/by-key?top=1");
+    assert_eq!(spent["keys"].as_array().map(Vec::len), Some(1));
+    assert_eq!(spent["keys"][0]["key"], "web");
+    assert_eq!(spent["others"]["count"], 4);
+    let all = report(&router, "costs")["total_usd"].as_f64();
+    let sum = [&spent["keys"][0], &spent["others"]].map(|one| one["total_usd"].as_f64());
+    let sum: f64 = sum.into_iter().flatten().sum();
+    assert!(all.is_some_and(|all| (all - sum).abs() < 1e-9), "{spent}");
     assert_eq!(most["teams"].as_array().map(Vec::len), Some(1));
     assert!(most.get("more_teams").is_none());
     let get = |path: &str| get(router.management(), path);

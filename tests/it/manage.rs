@@ -271,6 +271,7 @@ fn a_provider_is_described_with_the_contracts_fields() {
         "name",
         "type",
         "healthy",
+        "in_rotation",
         "circuit",
         "error_rate",
         "p95_latency_ms",

@@ -1,10 +1,11 @@
 """The page at /_infermux/ as an operator sees it, in headless Chromium.
 
-page_test.py BIN_FOLDER PICTURES_FOLDER [--readme]
+page_test.py BIN_FOLDER PICTURES_FOLDER [--axe FILE] [--readme]
 
 One infermux in front of mock providers that fail now and then, callers with budgets, and names
 that would act if the page took them for markup. The screenshots are for people to look at.
---readme takes those of the README instead: five minutes of traffic, and ordinary names.
+--readme takes those of the README instead: five minutes of traffic, and ordinary names. --axe has
+the rules of axe-core looked at, too.
 """
 
 import atexit
@@ -25,20 +26,23 @@ from support import BIN, Mock, Process, main, test
 
 PICTURES = Path(sys.argv[2])
 README = "--readme" in sys.argv[3:]
+AXE = sys.argv[sys.argv.index("--axe") + 1] if "--axe" in sys.argv else None
 SECONDS = 300 if README else 4
 TOKEN = "sesame-0123456789"
 CALLERS_KEYS = ["callers-own-key", "callers-night-key", "callers-lone-key"]
-DIGESTS = [hashlib.sha256(key.encode()).hexdigest() for key in CALLERS_KEYS]
-KEYS = [TOKEN, "sk-alpha", "sk-beta", "sk-gamma", *CALLERS_KEYS, *DIGESTS]
+TRIAL_KEY = "callers-trial-key"
+DIGESTS = [hashlib.sha256(key.encode()).hexdigest() for key in [*CALLERS_KEYS, TRIAL_KEY]]
+KEYS = [TOKEN, "sk-alpha", "sk-beta", "sk-gamma", *CALLERS_KEYS, TRIAL_KEY, *DIGESTS]
 HOSTILE_PROVIDER = "<img/src=x/onerror=owned=1>"
 HOSTILE_CALLERS = ["<script>owned=2</script>", '"><b onmouseover=owned=3>x</b>', "a" * 200]
 HOSTILE_MODEL = "<svg onload=owned=4>{nonce}"
 HOSTILE_KEY = "<i/onclick=owned=5>web</i>"
 HOSTILE_TEAM = "<b/onclick=owned=6>search</b>"
+HOSTILE_ALIAS = "<u onclick=owned=7>small</u>"
 if README:
     HOSTILE_PROVIDER, HOSTILE_MODEL = "local", "llama-3.3-70b"
     HOSTILE_CALLERS = ["research", "translation", "mail"]
-    HOSTILE_KEY, HOSTILE_TEAM = "web", "search"
+    HOSTILE_KEY, HOSTILE_TEAM, HOSTILE_ALIAS = "web", "search", "small"
 
 CONFIG = """\
 listen: 127.0.0.1:0
@@ -50,17 +54,26 @@ providers:
     base_url: {alpha}
     models: [gpt-4o, gpt-4o-mini]
     rate_limits: {{requests_per_minute: 100000, tokens_per_minute: 4000000}}
+    model_aliases: {{"{alias}": gpt-4o-mini}}
+    health_check: {{disabled: true}}
   - name: beta
     type: openai
     api_key: sk-beta
     base_url: {beta}
     models: [gpt-4o]
     circuit_breaker: {{recovery_window: 40s}}
+    health_check: {{disabled: true}}
   - name: {hostile}
     type: openai
     api_key: sk-gamma
     base_url: {gamma}
     rate_limits: {{requests_per_minute: 50000}}
+    health_check: {{disabled: true}}
+  - name: spare
+    type: openai
+    base_url: http://127.0.0.1:1/v1
+    models: [gpt-4o-spare]
+    health_check: {{interval: 2s}}
 circuit_breaker: {{error_rate_threshold: 1, consecutive_failures: 7}}
 auth:
   mode: keys
@@ -72,6 +85,10 @@ auth:
     callers: ["*"]
     limits: {{requests_per_day: 1, enforce: false}}
   - {{name: lone, hash: "sha256:{digests[2]}", callers: ["*"]}}
+  - name: trial
+    hash: "sha256:{digests[3]}"
+    callers: ["*"]
+    budgets: [{{usd: 0, per: day, action: hard_stop}}]
 teams:
   - name: "{team}"
     limits: {{requests_per_minute: 100000}}
@@ -97,7 +114,7 @@ class World:
         slow = {"latency_ms": 18, "ttft_ms": 30}
         answers = ["ok"] * 23 + [500] + ["ok"] * 31 + ([] if README else [429])
         self.mocks = [
-            Mock("alpha", models=[], **slow, answers=answers, then="loop"),
+            Mock("alpha", models=[], cached_tokens=9, **slow, answers=answers, then="loop"),
             Mock("beta", models=[], latency_ms=60, answers=["ok"] * 40 + [503] * 8, then="loop"),
             Mock("gamma", models=[], latency_ms=9),
         ]
@@ -114,6 +131,7 @@ class World:
                 model=HOSTILE_MODEL,
                 key=HOSTILE_KEY,
                 team=HOSTILE_TEAM,
+                alias=HOSTILE_ALIAS,
                 digests=DIGESTS,
                 tight=0.12 * SECONDS * (2 if README else 1),
             )
@@ -121,7 +139,7 @@ class World:
         # The token is in the environment, where the configuration's keys may be, too.
         command = ["env", f"INFERMUX_MANAGEMENT_TOKEN={TOKEN}", BIN / "infermux", "serve"]
         self.router = Process(
-            *command, "--config", file, "--shards", "2", "--no-health-checks", "--log-level", "error"
+            *command, "--config", file, "--shards", "2", "--log-level", "error"
         )
         found = self.router.wait_for(r"listening on \S*?:(\d+) \(management: \S*?:(\d+)\)")
         self.callers, self.management = int(found[1]), int(found[2])
@@ -176,12 +194,21 @@ class World:
             process.stop()
 
 
-def meters(page, name):
-    """What the meters of a list say: by name, the text and the percentage."""
-    script = f"""[...document.querySelectorAll('#{name} .meter')].map(one => [
-        one.parentNode.querySelector('bdi').textContent,
-        [one.parentNode.querySelector('.n').textContent, Number(one.ariaValueNow)]])"""
-    return dict(page.run(script))
+def scopes(page):
+    """The rows of limits and budgets: whose, of what, and what the other cells say."""
+    script = """[...document.querySelectorAll('#scopes tr')].map(tr => [
+        tr.querySelector('.name').textContent, tr.cells[1].textContent,
+        {used: tr.cells[2].textContent, left: tr.cells[3].textContent, end: tr.cells[4].textContent,
+         now: tr.cells[5].textContent, part: Number(tr.querySelector('.meter').ariaValueNow)}])"""
+    return {(whose, what): cells for whose, what, cells in page.run(script)}
+
+
+def noted(page):
+    """The rows of requests, by what their cells say they are."""
+    return page.run(
+        "[...document.querySelectorAll('#requests tr')].map(tr => "
+        "Object.fromEntries([...tr.cells].map(td => [td.dataset.k, td.textContent])))"
+    )
 
 
 def tile(page, name):
@@ -194,7 +221,7 @@ def tile(page, name):
 
 def row(page, name):
     """The cells of a provider's row, by what they say they are."""
-    script = f"""Object.fromEntries([...[...document.querySelectorAll('#providers tr')]
+    script = f"""Object.fromEntries([...[...document.querySelectorAll('#providers tr.upper')]
         .find(tr => tr.querySelector('bdi').textContent === {json.dumps(name)}).cells]
         .map(td => [td.dataset.k, td.textContent]))"""
     return page.run(script)
@@ -259,6 +286,7 @@ def the_token_is_asked_for_and_a_wrong_one_is_not_kept_from_the_operator():
     PAGE.type("sesame-wrong")
     PAGE.wait("document.querySelector('#login-text').textContent.includes('does not accept')")
     PAGE.press("Escape", 27)
+    PAGE.wait("!document.querySelector('#login').open && !document.querySelector('#enter').hidden")
     PAGE.wait("document.querySelector('#link').textContent.includes('token is needed')")
     PAGE.click("#enter")
     PAGE.wait("document.querySelector('#login').open")
@@ -282,26 +310,29 @@ def what_is_shown_is_what_the_endpoints_say():
     assert total > 100, total
     # Spend is asked for less often than the rest.
     answered = WORLD.json("costs")["requests"]
-    PAGE.wait(f"document.body.innerText.includes('{answered:,} requests')")
+    PAGE.wait(f"document.body.innerText.includes('{answered:,} answered')")
     status = WORLD.json("status")
     PAGE.wait(f"document.body.innerText.includes('{total:,} in all')")
-    assert tile(PAGE, "Providers healthy")[0] == "2 of 3", tile(PAGE, "Providers healthy")
+    assert tile(PAGE, "Providers healthy")[0] == "2 of 4", tile(PAGE, "Providers healthy")
     # Those of the last minute leave while this looks at them only if it takes too long.
     assert whole(tile(PAGE, "Requests, 1 min")[0]) == status["requests_last_minute"]
     assert whole(tile(PAGE, "Errors, 1 min")[0]) == status["errors_last_minute"] > 0
     assert tile(PAGE, "In flight")[0] == "0"
-    latency = WORLD.json("latency")
-    for name, kind, percentile in (
-        ("Latency p95", "latency", "p95_ms"),
-        ("Own overhead p50", "overhead", "p50_ms"),
+    recent, latency = WORLD.json("recent"), WORLD.json("latency")
+    for name, told in (
+        ("Latency p95", recent["window"]["latency"]["p95_ms"]),
+        ("Own overhead p50", latency["overhead"]["p50_ms"]),
     ):
-        shown, told = duration(tile(PAGE, name)[0]), latency[kind][percentile] / 1000
+        shown, told = duration(tile(PAGE, name)[0]), told / 1000
         assert abs(shown - told) <= 0.02 * told + 1e-6, (name, shown, told)
-    check_providers()
+    check_providers(recent)
     check_spend()
+    check_scopes()
+    check_errors(recent)
 
 
-def check_providers():
+def check_providers(recent):
+    traffic = {one["provider"]: one for one in recent["providers"]}
     for one in WORLD.json("providers"):
         shown = row(PAGE, one["name"])
         assert shown["Name"] == f"{one['name']} {one['type']}", shown
@@ -315,6 +346,13 @@ def check_providers():
         for label, key in (("Requests left", "rpm"), ("Tokens left", "tpm")):
             left = one[f"rate_limit_headroom_{key}"]
             assert shown[label] == ("–" if left is None else f"{left:,}"), shown
+        own, cache = traffic[one["name"]], shown["From cache"]
+        if prompt := own["prompt_tokens"]:
+            share = 100 * own["cache_read_tokens"] / prompt
+            assert abs(float(cache.split(" ")[0]) - share) <= 0.51, (shown, own)
+        else:
+            assert cache == "–", shown
+    assert float(row(PAGE, "alpha")["From cache"].split(" ")[0]) > 10
     assert "probe in" in row(PAGE, "beta")["Circuit"]
 
 
@@ -325,46 +363,139 @@ def check_spend():
         assert shown == {one: usd for one, usd in told.items() if usd}, (shown, told)
     shown = bars(PAGE, "by-caller")
     spent = sorted((one["total_usd"] for one in by_caller if one["total_usd"]), reverse=True)
-    assert len(shown) == 11 and shown[10][0] == f"{len(spent) - 10} more", shown
-    for usd, (_, title) in zip([*spent[:10], sum(spent[10:])], shown, strict=True):
+    assert len(shown) == 9 and shown[8][0] == f"{len(spent) - 8} more", shown
+    for usd, (_, title) in zip([*spent[:8], sum(spent[8:])], shown, strict=True):
         assert abs(float(title[1:]) - usd) < 1e-9, (usd, title)
     for kind, count in (("key", 3), ("team", 2)):
-        told = {one[kind]: one["total_usd"] for one in WORLD.json(f"costs/by-{kind}")[f"{kind}s"]}
+        told = WORLD.json(f"costs/by-{kind}")[f"{kind}s"]
+        told = {one[kind]: one["total_usd"] for one in told if one["total_usd"]}
         shown = {one: float(title[1:]) for one, title in bars(PAGE, f"by-{kind}")}
         assert shown == told and len(told) == count, (shown, told)
         assert abs(sum(told.values()) - costs["total_usd"]) < 1e-9, (told, costs)
-    budgets = PAGE.run(
-        "[...document.querySelectorAll('#budgets .meter')].map(one => "
-        "[one.parentNode.querySelector('bdi').textContent, Number(one.ariaValueNow)])"
-    )
-    used = {
-        one["caller"]: 100 * (1 - one["budget_remaining_usd"] / one["budget_usd"])
-        for one in by_caller
-        if "budget_usd" in one
-    }
-    assert len(budgets) == len(used) == 4
-    for name, shown in budgets:
-        assert abs(shown - used[name]) <= 0.51, (name, shown, used)
-    scopes = WORLD.json("keys?most_used=12")
-    [jobs], [team] = scopes["keys"], scopes["teams"]
-    assert jobs["limits"]["requests_per_day"]["exceeded"] > 0
-    shown = {name: meters(PAGE, name) for name in ("limits", "scoped")}
-    limits, budgets = shown["limits"], shown["scoped"]
-    assert list(limits) == ["key jobs: requests per day", f"team {HOSTILE_TEAM}: requests per minute"]
-    text, part = limits["key jobs: requests per day"]
-    assert text.startswith("1 of 1 ") and text.endswith("not enforced") and part == 100, (text, part)
-    [(name, (_, part))] = budgets.items()
+
+
+def check_scopes():
+    shown = scopes(PAGE)
+    told = WORLD.json("keys?most_used=12")
+    for one in told["callers"]:
+        [budget] = one["budgets"]
+        cells = shown[one["name"], "budget, month"]
+        part = 100 * budget["spent_usd"] / budget["usd"]
+        assert abs(cells["part"] - min(125, part)) <= 0.51, (one, cells)
+        assert cells["end"].startswith(budget["action"].replace("_", " ")), (one, cells)
+    assert len(told["callers"]) == 4
+    # Who refuses requests comes first, then what is exceeded, whatever else is used most.
+    order = [cells["now"] for cells in shown.values()]
+    assert list(shown)[0] in {("trial", "budget, day"), ("batch", "budget, month")}, order
+    assert shown["trial", "budget, day"]["now"] == "refuses now"
+    ranks = ["refuses now", "exceeded", "over 80 %", "–"]
+    assert order == sorted(order, key=ranks.index), order
+    jobs = shown["jobs", "requests per day"]
+    assert jobs["used"].startswith("1 of 1 ") and jobs["part"] == 100, jobs
+    assert (jobs["left"], jobs["now"]) == ("0", "exceeded"), jobs
+    assert jobs["end"].startswith("not enforced resets in"), jobs
+    [team] = told["teams"]
     spent = team["budgets"][0]["spent_usd"]
-    assert name == f"team {HOSTILE_TEAM}: month" and abs(part - spent) <= 0.51, (name, part, spent)
+    part = shown[HOSTILE_TEAM, "budget, month"]["part"]
+    assert abs(part - spent) <= 0.51, (part, spent)
+    assert (HOSTILE_TEAM, "requests per minute") in shown
+
+
+def check_errors(recent):
+    shown = PAGE.run(
+        "[...document.querySelectorAll('#errors tr')].map(tr => [...tr.cells].map(td => td.textContent))"
+    )
+    told = [(one["code"], one) for one in recent["errors"]]
+    told += [(f"status {one['status']}", one) for one in recent["statuses"]]
+    told = {name: [one["last_5_minutes"], one["since_start"]] for name, one in told}
+    shown = {name: [whole(lately), whole(ever)] for name, lately, ever in shown}
+    assert shown == told and {"upstream_error", "status 502"} <= set(told), (shown, told)
+
+
+@test
+def trouble_comes_first_with_its_reasons_and_when_it_is_tried_again():
+    PAGE.wait("document.querySelector('#providers').innerText.includes('asked for')")
+    names = PAGE.run(
+        "[...document.querySelectorAll('#providers tr.upper bdi')].map(one => one.textContent)"
+    )
+    assert set(names[:2]) == {"beta", "spare"} and names[2:] == ["alpha", HOSTILE_PROVIDER], names
+    why = {
+        name: PAGE.run(f"{own(name)}.querySelector('.under-row').textContent")
+        for name in ("alpha", "beta", "spare")
+    }
+    unwell = [one for one in WORLD.json("providers") if one["name"] == "spare"][0]
+    assert f"{unwell['last_error']}, asked for {unwell['health_check_url']}" in why["spare"], why
+    assert "Unhealthy since " in why["spare"] and "Next check " in why["spare"], why
+    assert "Circuit open since " in why["beta"] and "consecutive failures" in why["beta"], why
+    assert "Probe in " in why["beta"] and "since" not in why["alpha"], why
+    assert f"{HOSTILE_ALIAS} → gpt-4o-mini" in why["alpha"] and "gpt-4o, gpt-4o-mini" in why["alpha"]
+
+
+@test
+def requests_that_went_wrong_are_listed_and_filtered():
+    assert ask_for("nobody's <b>model</b>", CALLERS_KEYS[0], messages=None) == 400
+    assert ask_for("gpt-4o", TRIAL_KEY) == 429
+    pressed = "[...document.querySelectorAll('#kinds button')].map(one => one.ariaPressed)"
+    PAGE.click("#kinds button:nth-child(3)")
+    PAGE.wait(f"{pressed}[2] === 'true'")
+    PAGE.wait("!!document.querySelector('#requests bdi')")
+    PAGE.wait("[...document.querySelectorAll('#requests .pill')].every(one => one.textContent === '400')")
+    [refused] = noted(PAGE)
+    assert (refused["Error"], refused["Model"]) == ("provider refused", "nobody's <b>model</b>")
+    assert HOSTILE_KEY in refused["Caller · key · team"] and HOSTILE_TEAM in refused["Caller · key · team"]
+    told = WORLD.json("requests?kind=refused")["requests"][0]
+    assert told["request_id"] in refused["Request id · provider’s"], (told, refused)
+    PAGE.click("#kinds button:nth-child(2)")
+    PAGE.wait("document.querySelectorAll('#requests tr').length > 1")
+    failed = noted(PAGE)
+    told = WORLD.json("requests?kind=failed")["requests"]
+    assert len(failed) == len(told), (len(failed), len(told))
+    for shown, one in zip(failed, told, strict=True):
+        assert shown["Status"] == str(one["status"]) and shown["Model"].startswith(one["model"]), shown
+    PAGE.run("document.querySelector('#find').focus()")
+    PAGE.type("budget_exceeded")
+    PAGE.wait("document.querySelectorAll('#requests tr').length === 1")
+    assert noted(PAGE)[0]["Status"] == "429"
+    assert PAGE.run("document.activeElement.id") == "find"
+    PAGE.run("find.value = ''; find.dispatchEvent(new Event('input'))")
+    PAGE.click("#kinds button:nth-child(1)")
+    assert PAGE.run(pressed) == ["true", "false", "false", "false"]
+
+
+@test
+def callers_teams_and_keys_are_found_by_name():
+    PAGE.run("document.querySelector('#find-scope').focus()")
+    PAGE.type("TRIAL")
+    PAGE.wait("document.querySelectorAll('#scopes tr').length === 1")
+    assert list(scopes(PAGE)) == [("trial", "budget, day")]
+    change = "const one = document.querySelector('#find-scope'); one.value = '{}'; one.dispatchEvent(new Event('input'))"
+    PAGE.run(f"{{{change.format('nobody')}}}")
+    PAGE.wait("!document.querySelector('#no-scopes').hidden")
+    PAGE.run(f"{{{change.format('')}}}")
+    PAGE.wait("document.querySelectorAll('#scopes tr').length > 4")
+
+
+@test
+def a_page_that_is_opened_later_has_the_last_five_minutes():
+    PAGE.do("Page.reload")
+    PAGE.wait("document.readyState === 'complete'")
+    PAGE.wait(LIVE)
+    window = WORLD.json("recent")["window"]
+    summed = f"document.querySelector('#rate-sum').textContent.startsWith('{window['requests']:,} requests')"
+    PAGE.wait(summed)
+    drawn = "document.querySelector('#{} .line').getBBox()"
+    for chart in ("rate", "slow"):
+        assert PAGE.run(f"{drawn.format(chart)}.height") > 50, chart
+    assert whole(PAGE.run("document.querySelector('#rate').ariaLabel.match(/: ([\\d,]+) in all/)[1]")) > 100
 
 
 @test
 def names_are_text_and_nothing_else():
     assert PAGE.run("typeof owned") == "undefined"
-    strange = "document.querySelectorAll('main img, main script, main b, main bdi i, main svg svg').length"
+    strange = "document.querySelectorAll('main img, main script, main b, main u, main bdi i, main svg svg').length"
     assert PAGE.run(strange) == 0
     text = PAGE.run("document.body.textContent")
-    for name in [HOSTILE_PROVIDER, *HOSTILE_CALLERS, HOSTILE_MODEL, HOSTILE_KEY, HOSTILE_TEAM]:
+    for name in [HOSTILE_PROVIDER, *HOSTILE_CALLERS, HOSTILE_MODEL, HOSTILE_KEY, HOSTILE_TEAM, HOSTILE_ALIAS]:
         assert name in text, name
     assert not [key for key in KEYS if key in PAGE.run("document.documentElement.outerHTML")]
     told = [WORLD.ask(f"/_infermux/{path}")[2] for path in ENDPOINTS]
@@ -373,13 +504,13 @@ def names_are_text_and_nothing_else():
 
 @test
 def spend_by_key_and_team_is_shown_where_callers_have_keys():
-    shown = "['by-key', 'by-team', 'limits', 'scoped'].map(name => document.getElementById(name).offsetParent !== null)"
-    assert PAGE.run(shown) == [True] * 4
+    shown = "['by-key', 'by-team', 'scopes'].map(name => document.getElementById(name).offsetParent !== null)"
+    assert PAGE.run(shown) == [True] * 3
     # As it is without keys: the reports are empty.
-    PAGE.run("const kept = costs; costs = { ...kept, keys: [], teams: [], scopes: { keys: [], teams: [] } }; showCosts(); void 0")
-    assert PAGE.run(shown) == [False] * 4
-    PAGE.run("costs = kept; showCosts(); void 0")
-    assert PAGE.run(shown) == [True] * 4
+    PAGE.run("const kept = costs; costs = { ...kept, keys: { keys: [] }, teams: { teams: [] }, scopes: { keys: [], teams: [] } }; showCosts(); showScopes(costs.scopes); void 0")
+    assert PAGE.run(shown) == [False] * 3
+    PAGE.run("costs = kept; showCosts(); showScopes(costs.scopes); void 0")
+    assert PAGE.run(shown) == [True] * 3
 
 
 @test
@@ -397,39 +528,110 @@ def it_fits_every_window_in_both_schemes():
 
 
 @test
+def the_rules_of_axe_hold_in_both_schemes_and_sizes():
+    if not AXE:
+        return
+    PAGE.run(Path(AXE).read_text() + ";void 0")
+    PAGE.run("for (const one of document.querySelectorAll('details')) one.open = true")
+    for width, scheme in ((1280, "light"), (1280, "dark"), (400, "light"), (400, "dark")):
+        PAGE.show(width, 900, scheme)
+        found = PAGE.run(
+            "axe.run(document, { resultTypes: ['violations'] }).then(all => all.violations.map(one => "
+            "[one.id, one.help, one.nodes.slice(0, 3).map(node => node.html.slice(0, 200))]))"
+        )
+        assert found == [], (width, scheme, json.dumps(found, indent=1))
+    PAGE.show(1280, 900, "light")
+    PAGE.run("for (const one of document.querySelectorAll('details')) one.open = false")
+
+
+@test
+def everything_is_reached_and_done_by_the_keyboard():
+    PAGE.run("document.activeElement.blur(); scrollTo(0, 0)")
+    reached = []
+    for _ in range(60):
+        PAGE.press("Tab", 9)
+        reached.append(
+            PAGE.run(
+                "(one => one.id || one.getAttribute('aria-label') || one.textContent)(document.activeElement)"
+            )
+        )
+        outline = PAGE.run("getComputedStyle(document.activeElement).outlineStyle")
+        assert outline != "none", reached[-1]
+        if reached[-1].startswith("Take out of rotation: alpha"):
+            break
+    assert reached[-1].startswith("Take out of rotation: alpha"), reached
+    PAGE.press("Enter", 13, "\r")
+    PAGE.wait("document.querySelector('#confirm').open")
+    assert PAGE.run("document.activeElement.id") == "confirm-no"
+    PAGE.press("Escape", 27)
+    PAGE.wait("!document.querySelector('#confirm').open")
+    focused = PAGE.run("document.activeElement.getAttribute('aria-label')")
+    assert focused == "Take out of rotation: alpha", focused
+    assert all(one["in_rotation"] for one in WORLD.json("providers"))
+
+
+@test
+def a_provider_is_taken_out_and_put_back():
+    button = "[...document.querySelectorAll('#providers button')].find(one => one.ariaLabel === '{}: alpha')"
+    PAGE.run(button.format("Take out of rotation") + ".click()")
+    PAGE.wait("document.querySelector('#confirm').open")
+    assert "put back by hand" in PAGE.run("document.querySelector('#confirm').innerText")
+    PAGE.click("#confirm-yes")
+    PAGE.wait("document.querySelector('#said').textContent === 'alpha: out of rotation'")
+    assert [one["in_rotation"] for one in WORLD.json("providers") if one["name"] == "alpha"] == [False]
+    PAGE.wait(f"{own('alpha')}.textContent.includes('Taken out of rotation by an operator at ')")
+    PAGE.wait("document.querySelector('#news').textContent.includes('alpha: taken out')")
+    names = PAGE.run("[...document.querySelectorAll('#providers tr.upper bdi')].map(one => one.textContent)")
+    assert names.index("alpha") < names.index(HOSTILE_PROVIDER), names
+    assert "1 taken out" in tile(PAGE, "Providers healthy")[1]
+    assert ask_for("gpt-4o-mini", CALLERS_KEYS[0]) == 503
+    PAGE.run(button.format("Put back into rotation") + ".click()")
+    PAGE.wait("document.querySelector('#said').textContent === 'alpha: in rotation'")
+    assert all(one["in_rotation"] for one in WORLD.json("providers"))
+    PAGE.wait(f"!{own('alpha')}.textContent.includes('Taken out')")
+
+
+@test
 def a_circuit_is_opened_and_closed_by_hand():
-    opens = "#providers tr:first-child .acts button:nth-child(1)"
-    closes = "#providers tr:first-child .acts button:nth-child(2)"
-    PAGE.click(opens)
+    button = "[...document.querySelectorAll('#providers button')].find(one => one.ariaLabel.startsWith('{} the circuit of alpha'))"
+    pill = f"{own('alpha')}.querySelector('.pill').textContent"
+    PAGE.run(f"{own('alpha')}.querySelector('summary').click()")
+    PAGE.run(button.format("Open") + ".click()")
     PAGE.wait("document.querySelector('#confirm').open")
     PAGE.press("Escape", 27)
     PAGE.wait("!document.querySelector('#confirm').open")
     assert WORLD.json("providers")[0]["circuit"] == "closed"
-    PAGE.click(opens)
+    PAGE.run(button.format("Open") + ".click()")
     PAGE.wait("document.querySelector('#confirm').open")
     PAGE.picture(PICTURES / "confirm.png")
     PAGE.click("#confirm-yes")
-    PAGE.wait("document.querySelector('#providers .pill').textContent === 'open'")
+    PAGE.wait(f"{pill} === 'open'")
     assert WORLD.json("providers")[0]["circuit"] == "open"
     PAGE.wait("document.querySelector('#said').textContent === 'alpha: circuit open'")
     change = WORLD.json("changes")[0]
     assert (change["provider"], change["to"], change["reason"]) == ("alpha", "open", "manual")
     first = "document.querySelector('#changes tr').innerText.replace(/\\s+/g, ' ')"
     PAGE.wait(f"{first}.includes('alpha closed → open manual')")
-    PAGE.click(closes)
-    PAGE.wait("document.querySelector('#providers .pill').textContent === 'closed'")
+    PAGE.run(button.format("Close") + ".click()")
+    PAGE.wait(f"{pill} === 'closed'")
     assert WORLD.json("providers")[0]["circuit"] == "closed"
     PAGE.wait(f"{first}.includes('alpha open → closed manual')")
+    PAGE.run(f"{own('alpha')}.querySelector('summary').click()")
 
 
 @test
 def updates_move_nothing_and_keep_the_focus():
+    # A circuit that opens or closes meanwhile would move its provider's row.
+    assert WORLD.ask("/_infermux/providers/beta/take-out", "POST")[0] == 200
+    PAGE.wait("document.querySelector('#news').textContent.includes('beta: taken out')")
     PAGE.run("document.querySelector('#providers button:enabled').focus()")
     focused = "document.activeElement.getAttribute('aria-label')"
     before = PAGE.run(focused)
     PAGE.run(
         "window.moved = 0; new PerformanceObserver(list => { for (const one of list.getEntries())"
-        " moved += one.value; }).observe({type: 'layout-shift'})"
+        " { const all = one.sources.map(source => source.node?.parentElement).filter(node => node && !node.closest('.scroll'));"
+        " if (all.length) { moved += one.value; window.what = all.map(node => node.outerHTML.slice(0, 120)); } } })"
+        ".observe({type: 'layout-shift'})"
     )
     busy = threading.Thread(target=WORLD.traffic, args=(1,))
     busy.start()
@@ -437,7 +639,8 @@ def updates_move_nothing_and_keep_the_focus():
     PAGE.wait(f"document.querySelector('#tiles').textContent !== {json.dumps(seen)}")
     busy.join()
     assert before and PAGE.run(focused) == before
-    assert PAGE.run("moved") < 0.01, PAGE.run("moved")
+    assert PAGE.run("moved") < 0.01, PAGE.run("[moved, what]")
+    assert WORLD.ask("/_infermux/providers/beta/put-back", "POST")[0] == 200
 
 
 @test
@@ -449,7 +652,6 @@ def percentiles_are_also_those_of_the_last_minutes():
     before = whole(PAGE.run(count))
     assert (series := PAGE.run("histories[0].latency.size")) > 0
     PAGE.click("#recent")
-    PAGE.wait("document.querySelector('#tiles').textContent.includes('last 5 min')")
     assert whole(PAGE.run(count)) == before - series
     PAGE.click("#ever")
     assert whole(PAGE.run(count)) == before
@@ -484,9 +686,27 @@ def nothing_is_asked_of_anybody_else():
     assert PAGE.faults == []
 
 
+def own(name):
+    """The expression of a provider's part of the table."""
+    return (
+        "[...document.querySelectorAll('#providers tbody')]"
+        f".find(one => one.querySelector('bdi').textContent === {json.dumps(name)})"
+    )
+
+
+def ask_for(model, key, messages=({"role": "user", "content": "Hello?"},)):
+    """The status of a caller's request."""
+    connection = http.client.HTTPConnection("127.0.0.1", WORLD.callers, timeout=20)
+    body = json.dumps({"model": model, "messages": messages})
+    connection.request("POST", "/v1/chat/completions", body, {"Authorization": f"Bearer {key}"})
+    answer = connection.getresponse()
+    answer.read()
+    return answer.status
+
+
 LIVE = "document.querySelector('#link').textContent === 'live'"
 ENDPOINTS = [
-    *("status", "providers", "changes", "metrics", "latency", "costs", "keys"),
+    *("status", "providers", "changes", "metrics", "latency", "costs", "keys", "recent", "requests"),
     *("costs/by-caller", "costs/by-key", "costs/by-team"),
 ]
 
