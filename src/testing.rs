@@ -3,6 +3,8 @@
 //! It is no interface: it changes with them, and nothing else may use it. Each name stands below
 //! the modules that it has in its room.
 
+pub mod readers;
+
 pub mod base {
     pub mod digest {
         pub use crate::base::digest::Digest;
@@ -14,7 +16,7 @@ pub mod base {
         pub use crate::base::fingerprint::Fingerprint;
     }
     pub mod ids {
-        pub use crate::base::ids::{BudgetId, ProviderId, ScopeId, ShardId, Subject};
+        pub use crate::base::ids::{BudgetId, ProviderId, RouteId, ScopeId, ShardId, Subject};
     }
     pub mod limits {
         pub use crate::base::limits::ROWS_KEPT_MAX;
@@ -105,7 +107,7 @@ pub mod decide {
     }
     pub mod budget {
         pub use crate::decide::budget::{
-            Admission, Ask, Capped, Standing, admit, share_of_unstoppable,
+            Admission, Ask, Capped, Share, Standing, admit, share_of_unstoppable,
         };
     }
     pub mod circuit {
@@ -239,12 +241,18 @@ pub mod ledger {
     }
 }
 pub mod link {
+    pub mod lease {
+        pub use crate::link::lease::Lease;
+    }
+    pub mod pause {
+        pub use crate::link::pause::Pause;
+    }
     pub mod budget_gate {
         pub use crate::link::budget_gate::{BudgetGate, Reserved};
     }
     pub mod scope_gate {
         pub use crate::link::scope_gate::{
-            LimitMode, ScopeGate, ScopeLeft, ScopeLimit, ScopeLimits, ScopeTaken,
+            DayEnd, LimitMode, ScopeGate, ScopeLeft, ScopeLimit, ScopeLimits, ScopeTaken,
         };
     }
     pub mod caller_gates {
@@ -263,7 +271,7 @@ pub mod link {
         pub use crate::link::gathered::Gathered;
     }
     pub mod gate {
-        pub use crate::link::gate::{ConnectionsMax, Gates};
+        pub use crate::link::gate::{Audience, ConnectionsMax, Gates};
     }
     pub mod latest {
         pub use crate::link::latest::Latest;
@@ -272,7 +280,7 @@ pub mod link {
         pub use crate::link::meters::{Kept, LoopMeter, Priced, channel};
     }
     pub mod orders {
-        pub use crate::link::orders::Health;
+        pub use crate::link::orders::{Circuit, Health};
     }
     pub mod progress {
         pub use crate::link::progress::Progress;

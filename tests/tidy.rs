@@ -31,7 +31,7 @@ use std::path::Path;
 use source::Source;
 
 /// The folders that hold the house's own code.
-const FOLDERS: [&str; 4] = ["src", "tests", "tools", "benches"];
+const FOLDERS: [&str; 5] = ["src", "tests", "tools", "benches", "fuzz"];
 
 #[test]
 fn the_source_keeps_the_rules() {

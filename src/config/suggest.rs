@@ -11,11 +11,16 @@ pub fn near<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<
     if word.len() > LONGEST {
         return None;
     }
-    let most = (word.chars().count() / 3).max(1);
+    let length = word.chars().count();
+    let most = (length / 3).max(1);
+    // Words cannot be nearer than their lengths are.
+    let may_be_near = |candidate: &&str| {
+        candidate.len() <= LONGEST && candidate.chars().count().abs_diff(length) <= most
+    };
     known
         .into_iter()
         .take(MOST)
-        .filter(|candidate| candidate.len() <= LONGEST)
+        .filter(may_be_near)
         .map(|candidate| (strsim::damerau_levenshtein(word, candidate), candidate))
         .filter(|(distance, _)| (1..=most).contains(distance))
         .min_by_key(|(distance, _)| *distance)

@@ -1,7 +1,7 @@
 //! One budget's words: what is left of it in the running period, and what has been spent.
 
+use crate::link::atomic::{AtomicU64, Ordering};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::base::money::NanoUsd;
 use crate::base::period::PeriodTag;
@@ -250,10 +250,11 @@ impl BudgetGate {
     /// Requests under way belong to the period before.
     pub fn begin(&self, period: PeriodTag, balance: i64, spent: NanoUsd) {
         let words = &self.words.0;
+        // The models of interleavings know an order of swaps alone, and none of stores among them.
         let spent = SpentWord::new(period.0, spent);
-        words.spent.store(spent.to_bits(), Ordering::Release);
+        words.spent.swap(spent.to_bits(), Ordering::AcqRel);
         let balance = Word::new(period.0, balance);
-        words.balance.store(balance.to_bits(), Ordering::Release);
+        words.balance.swap(balance.to_bits(), Ordering::AcqRel);
     }
 }
 

@@ -10,10 +10,10 @@
 //! been read) are counted even beyond the bound; until that is paid back, everything that may be
 //! refused is refused.
 
+use crate::link::atomic::{AtomicIsize, Ordering};
 use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicIsize, Ordering};
 
 use crate::link::Padded;
 use crate::link::meters::LoopMeter;

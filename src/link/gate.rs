@@ -1,8 +1,8 @@
 //! Published words that every shard reads.
 
+use crate::link::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use std::ops::Deref;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
 
 use crate::base::ids::RouteId;
 use crate::link::Padded;

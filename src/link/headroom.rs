@@ -1,7 +1,7 @@
 //! What a provider may still be sent, which every shard takes from.
 
+use crate::link::atomic::{AtomicI64, Ordering};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
 
 use crate::link::Padded;
 

@@ -1,7 +1,7 @@
 //! The places of requests in flight at one provider, over all shards.
 
+use crate::link::atomic::{AtomicU32, Ordering};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::link::Padded;
 use crate::link::lease::Leases;

@@ -6,7 +6,7 @@
 //! one looks again, a few times; then it gives up, and the table does not learn the entry: callers
 //! of the table can live without any entry.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use crate::link::atomic::{AtomicU64, Ordering};
 
 /// The table.
 #[derive(Debug)]

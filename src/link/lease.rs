@@ -3,7 +3,7 @@
 //! A word that requests take from holds the instance's part of a limit less what is used of it. The
 //! words here say how long the instance has that part, and what requests lack.
 
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use crate::link::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 
 use crate::base::time::Instant;
 use crate::link::Padded;
@@ -87,8 +87,12 @@ impl Lease {
     #[must_use]
     pub fn take_lacked(&self) -> Option<Lacked> {
         let sum = self.lacked.swap(0, Ordering::Acquire);
+        if sum == 0 {
+            // A request may have noted its amount as the least, and not yet added it.
+            return None;
+        }
         let unit = self.unit.swap(u64::MAX, Ordering::Relaxed).min(sum);
-        (sum > 0).then_some(Lacked { sum, unit })
+        Some(Lacked { sum, unit })
     }
 
     /// Publishes until when requests may take; only the coordinator calls this.

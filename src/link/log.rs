@@ -1,7 +1,7 @@
 //! The way of log lines to the one thread that writes them: shards never wait for a disk or a pipe.
 
+use crate::link::atomic::{AtomicU64, Ordering};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, TrySendError};

@@ -1,6 +1,6 @@
 //! What operators do by hand: a mark for each of several things, which every shard sees at once.
 
-use std::sync::atomic::{AtomicU8, Ordering};
+use crate::link::atomic::{AtomicU8, Ordering};
 
 /// Marks, which are 0 at first.
 #[derive(Debug, Default)]

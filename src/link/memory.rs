@@ -5,7 +5,7 @@
 //! which is changed by one exchange of a pointer, and an [`Index`] leads from a name to a place. It
 //! takes no memory until there is something to remember.
 
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use crate::link::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use ahash::RandomState;

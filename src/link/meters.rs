@@ -5,8 +5,8 @@
 //! each other and reports do not wait for shards. A request is counted before the last byte of its
 //! answer leaves: a caller who has the answer finds it in every report (promise `counters.exact`).
 
+use crate::link::atomic::{AtomicU64, Ordering};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use crossbeam_channel::{Receiver, Sender};
 

@@ -4,6 +4,7 @@
 //! block a shard.
 
 pub mod addresses;
+pub mod atomic;
 pub mod budget_gate;
 pub mod buffered;
 pub mod caller_gates;

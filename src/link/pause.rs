@@ -1,6 +1,6 @@
 //! Frequent warnings: one a second is logged, with the number of those that were held back.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use crate::link::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::base::time::Instant;

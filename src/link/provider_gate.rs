@@ -1,7 +1,7 @@
 //! The words about one provider that every shard reads at admission, and takes from.
 
+use crate::link::atomic::{AtomicI64, AtomicU32, AtomicU64, Ordering};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::base::time::Instant;

@@ -1,6 +1,6 @@
 //! A provider's limits of which this instance has a part, where several instances share them.
 
-use std::sync::atomic::Ordering;
+use crate::link::atomic::Ordering;
 
 use crate::base::time::Instant;
 use crate::link::lease::Lease;

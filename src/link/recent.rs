@@ -1,6 +1,6 @@
 //! Counts of one shard over the last seconds.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use crate::link::atomic::{AtomicU64, Ordering};
 
 use crate::base::time::Instant;
 

@@ -1,7 +1,7 @@
 //! The words of one scope of callers with limits, which every shard takes from.
 
+use crate::link::atomic::{AtomicI64, AtomicU32, AtomicU64, Ordering};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::base::period::PeriodTag;
@@ -342,7 +342,9 @@ impl ScopeGate {
         let words = self.words();
         for (word, left) in [(&words.day_requests, requests), (&words.day_tokens, tokens)] {
             let begun = DayWord::new(day.0, left);
-            word.store(begun.to_bits(), Ordering::Release);
+            // The models of interleavings know an order of swaps alone, and none of stores among
+            // them.
+            word.swap(begun.to_bits(), Ordering::AcqRel);
         }
     }
 

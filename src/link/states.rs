@@ -1,7 +1,7 @@
 //! The way of the durable state to the thread that writes it to a file.
 
+use crate::link::atomic::{AtomicU64, Ordering};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError};

@@ -1,6 +1,6 @@
 //! Taking from the words of limits, which threads share.
 
-use std::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, Ordering};
+use crate::link::atomic::{AtomicI64, AtomicU32, AtomicU64, Ordering};
 
 use crate::base::period::PeriodTag;
 use crate::decide::limiter::DayWord;

@@ -133,7 +133,9 @@ fn broken(fault: io::Error) -> NoExchange {
     }
 }
 
-fn said(value: Value) -> Said {
+/// A value in the house's own form.
+#[must_use]
+pub fn said(value: Value) -> Said {
     let text = |bytes: &[u8]| Said::Text(String::from_utf8_lossy(bytes).into());
     match value {
         Value::Int(number) => Said::Number(number),

@@ -357,27 +357,26 @@ fn is_coded(content_type: &[u8]) -> bool {
 }
 
 fn read_disposition(value: &[u8]) -> Option<Part<'_>> {
+    // Some readers leave out what is no UTF-8: another name remains, or a file that has none and so
+    // is an ordinary field.
+    std::str::from_utf8(value).ok()?;
     let (kind, rest) = split_at(value, b';');
     if !kind.trim_ascii().eq_ignore_ascii_case(b"form-data") {
         return None;
     }
     let rest = rest?;
     let (mut name, mut is_file, mut is_odd) = (None, false, false);
-    each_parameter(rest, |parameter, value| {
-        if parameter.eq_ignore_ascii_case(b"name") {
-            is_odd |= name.replace(value).is_some();
-        } else if parameter.eq_ignore_ascii_case(b"filename") {
-            is_odd |= std::mem::replace(&mut is_file, true);
-        } else if parameter.eq_ignore_ascii_case(b"filename*") {
-            is_file = true;
-        } else {
-            // `name*`, `name*0`: some readers take them for the name.
-            is_odd |= parameter.to_ascii_lowercase().starts_with(b"name");
-        }
+    each_parameter(rest, |parameter, value| match parameter {
+        b"name" => is_odd |= is_file || name.replace(value).is_some(),
+        b"filename" => is_odd |= std::mem::replace(&mut is_file, true),
+        b"filename*" => is_file = true,
+        // Some readers take `name*`, `Name`, `x-name`, or what a file's name before it says, for
+        // the name, and others do not.
+        _ => is_odd = true,
     })?;
     let name = rest.get(name?)?;
     // Readers differ in how they decode these.
-    is_odd |= name.is_empty() || name.iter().any(|byte| b"\\%".contains(byte));
+    is_odd |= name.is_empty() || name.iter().any(|byte| b"\\%=".contains(byte));
     (!is_odd).then_some(Part { name, is_file })
 }
 

@@ -222,6 +222,33 @@ fn what_readers_read_differently_is_refused() {
     }
 }
 
+#[test]
+fn names_that_readers_find_in_different_ways_are_refused() {
+    let form = |head: &[u8]| [b"--XX\r\n", head, b"\r\n\r\nx\r\n--XX--\r\n"].concat();
+    // A reader that leaves the byte out would find another `model`.
+    let named = form(b"Content-Disposition: form-data; name=\"mo\xffdel\"");
+    // One that leaves the file's name out would find a `model` that is no file.
+    let file = form(b"Content-Disposition: form-data; name=model; filename=\"\xff\"");
+    for step in [1, 7, 200] {
+        for form in [&named, &file] {
+            assert_eq!(read(TYPE, form, step), Err(FormFault::Disposition));
+        }
+    }
+    // Readers that look for `name` in the line find another one in each of these.
+    for odd in [
+        "Name=model",
+        "x-name=other; name=model",
+        "filename=\"; name=other\"; name=model",
+        "name=\"a=b\"",
+    ] {
+        let form = form(format!("Content-Disposition: form-data; {odd}").as_bytes());
+        assert_eq!(read(TYPE, &form, 7), Err(FormFault::Disposition), "{odd}");
+    }
+    let file = form("Content-Disposition: form-data; name=a; filename=\"gr\u{fc}n\"".as_bytes());
+    assert!(read(TYPE, &file, 7).is_ok());
+    assert!(by_multer(&file).is_some());
+}
+
 /// What a library makes of a form.
 fn by_multer(form: &[u8]) -> Option<Vec<(String, bool, Vec<u8>)>> {
     let pieces = vec![Ok::<_, Infallible>(form.to_vec())];

@@ -45,7 +45,7 @@ pub enum Key {
 
 impl Key {
     /// All of them.
-    const ALL: [Self; 10] = [
+    pub const ALL: [Self; 10] = [
         Self::MaxTokens,
         Self::MaxCompletionTokens,
         Self::ReasoningEffort,

@@ -1,5 +1,6 @@
 //! The house's own commands, run as `cargo x <command>`.
 
+mod attacks;
 mod baseline;
 mod bench;
 mod client;
@@ -55,6 +56,12 @@ enum Command {
         #[arg(long, default_value_t = 2_000)]
         seeds: u64,
     },
+    /// Everything that reads bytes from outside, under changed inputs
+    Fuzz(attacks::FuzzOptions),
+    /// The words that threads share, in every order of loads and stores
+    Loom,
+    /// The files with `unsafe`, and the shared words, under sanitizers (needs a nightly toolchain)
+    Sanitize,
     /// The rules for dependencies (needs cargo-deny)
     Deny,
     /// Shows infermux at work between two mock providers
@@ -110,6 +117,9 @@ fn main() -> ExitCode {
         Command::Page => commands::page(),
         Command::Docs => commands::docs(),
         Command::Sim { seed, fleet, seeds } => commands::sim(seed, fleet, seeds),
+        Command::Fuzz(options) => attacks::fuzz(&options),
+        Command::Loom => attacks::loom(),
+        Command::Sanitize => attacks::sanitize(),
         Command::Deny => commands::deny(),
         Command::Demo { stay: true } => demo::run(demo::Ending::Stay),
         Command::Demo { stay: false } => demo::run(demo::Ending::Leave),
