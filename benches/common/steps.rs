@@ -108,6 +108,7 @@ pub(crate) fn outbound_head() -> Run {
             key: KeyOwner::Caller,
             request_id: b"0123456789abcdef0123456789abcdef",
             caller: (&head, black_box(bytes)),
+            trace: None,
         };
         prefixes.write(Endpoint::ChatCompletions, &request, 229, &mut out);
         black_box(&out);
@@ -347,6 +348,7 @@ fn access() -> Access<'static> {
         upstream_request_id: None,
         provider_error: None,
         error: None,
+        trace_id: None,
     }
 }
 

@@ -86,6 +86,33 @@ impl Dialect {
 }
 
 impl Endpoint {
+    /// All of them.
+    pub const ALL: [Self; 23] = [
+        Self::ChatCompletions,
+        Self::Completions,
+        Self::Embeddings,
+        Self::Messages,
+        Self::CountTokens,
+        Self::Responses,
+        Self::InputTokens,
+        Self::Compact,
+        Self::Moderations,
+        Self::Transcriptions,
+        Self::Translations,
+        Self::Speech,
+        Self::ImageGenerations,
+        Self::ImageEdits,
+        Self::Rerank,
+        Self::RerankV2,
+        Self::Score,
+        Self::Tokenize,
+        Self::Detokenize,
+        Self::Files,
+        Self::Batches,
+        Self::FineTuning,
+        Self::VectorStores,
+    ];
+
     /// Its name, for logs.
     #[must_use]
     pub const fn name(self) -> &'static str {

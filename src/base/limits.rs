@@ -302,3 +302,14 @@ pub const USAGE_AT_ONCE_BYTES_MAX: usize = 256 << 10;
 pub const USAGE_HELD_BYTES_MAX: usize = 16 << 20;
 /// Entries that a shard gathers before it hands them over.
 pub const ENTRIES_PER_BATCH: usize = 64;
+/// Most attributes of the process that the environment may give to be told with its traces.
+pub const RESOURCE_ATTRIBUTES_MAX: usize = 64;
+/// Most bytes of spans, as they are sent, that wait for a collector; more are dropped. A request
+/// with one attempt has about 3 KiB.
+pub const DELIVERY_BYTES_MAX: usize = 32 << 20;
+/// Most bytes of spans in one request to a collector, unless those of one request alone have more.
+pub const DELIVERY_BATCH_BYTES: usize = 4 << 20;
+/// Most spans in one request to a collector, by the same rule.
+pub const DELIVERY_BATCH_SPANS: u64 = 2_048;
+/// Largest answer of a collector that is read, in bytes: it says how many spans it refuses.
+pub const COLLECTOR_ANSWER_BYTES_MAX: usize = 64 << 10;

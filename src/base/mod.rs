@@ -23,3 +23,4 @@ pub mod shelves;
 pub mod spent;
 pub mod time;
 pub mod tokens;
+pub mod trace;

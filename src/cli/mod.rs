@@ -51,6 +51,7 @@ pub mod shared;
 pub mod shared_flags;
 pub mod status;
 pub mod stop;
+pub mod tellers;
 pub mod terminal;
 pub mod thread_start;
 pub mod threads;

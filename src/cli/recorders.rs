@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::cli::not_started::NotStarted;
+use crate::cli::tellers::{self, Tellers};
 use crate::cli::thread_start::start_thread;
 use crate::config::plan::Plan;
 use crate::config::usage::Usage;
@@ -29,6 +30,7 @@ pub fn start(first: &Terms, events: &EventSender) -> Result<(Starter, Recorders)
         all,
         events: events.clone(),
         writers: Vec::new(),
+        tellers: Tellers::new(),
     };
     let prepared = starter.prepare(&first.plan).map_err(NotStarted::Failed)?;
     let recorders = starter.adopt(prepared)?;
@@ -41,6 +43,7 @@ pub struct Starter {
     events: EventSender,
     /// Those that may still write usage records, each with its file.
     writers: Vec<Writer>,
+    tellers: Tellers,
 }
 
 struct Writer {
@@ -52,6 +55,7 @@ struct Writer {
 /// Those who record the requests of the next configuration.
 pub struct Prepared {
     usage: Option<(Usage, Next)>,
+    traces: Option<tellers::Prepared>,
 }
 
 enum Next {
@@ -68,18 +72,24 @@ impl Starter {
     ///
     /// A file cannot be used; a sentence that says why.
     pub fn prepare(&self, plan: &Plan) -> Result<Prepared, String> {
-        let Some(usage) = &plan.usage else {
-            return Ok(Prepared { usage: None });
-        };
+        Ok(Prepared {
+            usage: plan
+                .usage
+                .as_ref()
+                .map(|usage| self.prepare_usage(usage))
+                .transpose()?,
+            traces: self.tellers.prepare(plan)?,
+        })
+    }
+
+    fn prepare_usage(&self, usage: &Usage) -> Result<(Usage, Next), String> {
         let path = usage_file::resolved(Path::new(&*usage.file));
         let same = self.writers.iter().filter(|one| one.path == path);
         let next = match same.filter_map(|one| one.recorder.recorder()).last() {
             Some(recorder) => Next::Same(recorder),
             None => Next::New(self.open(usage, &path)?),
         };
-        Ok(Prepared {
-            usage: Some((usage.clone(), next)),
-        })
+        Ok((usage.clone(), next))
     }
 
     /// Opens the file. A thread of this process may be about to leave it.
@@ -116,7 +126,10 @@ impl Starter {
             }
         };
         self.writers.retain(|one| one.recorder.recorder().is_some());
-        Ok(Recorders { usage })
+        let traces = self
+            .tellers
+            .adopt(prepared.traces, (&self.all, &self.events))?;
+        Ok(Recorders { usage, traces })
     }
 
     fn start(&mut self, usage: Usage, file: UsageFile) -> Result<Recorder, NotStarted> {

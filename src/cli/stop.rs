@@ -140,6 +140,7 @@ impl Running {
         }
         self.close_books(code)?;
         self.finish_notices(code)?;
+        self.tell_last(code)?;
         kept_back::tell(&self.common, Instant::NEVER, Duration::ZERO);
         tracing::info!("stopped");
         Ok(if self.broken { FAILED } else { code })
@@ -209,6 +210,24 @@ impl Running {
         while self.webhooks.is_some() {
             match self.wait(until) {
                 Woken::Over => return Ok(()),
+                Woken::Asked(_) => return Err(code),
+                Woken::Ended => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Lets those who tell traces tell the last ones. They were told that nothing follows when the
+    /// books were closed.
+    fn tell_last(&mut self, code: u8) -> Result<(), u8> {
+        let recorders = Arc::clone(&self.common.process.recorders);
+        let until = clock::now() + TELLING_MAX;
+        while recorders.telling() > 0 {
+            match self.wait(until) {
+                Woken::Over => {
+                    tracing::warn!("the last traces are not told in time");
+                    return Ok(());
+                }
                 Woken::Asked(_) => return Err(code),
                 Woken::Ended => {}
             }
@@ -361,6 +380,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(50);
 const BOOKS_MAX: Duration = Duration::from_secs(2);
 /// How long webhooks may take for the last notices: a little longer than they are given.
 const NOTICES_MAX: Duration = Duration::from_millis(3_500);
+/// How long the last traces may take. A collector may hang just then.
+const TELLING_MAX: Duration = Duration::from_millis(3_000);
 /// Pause before a full inbox is tried again.
 const RETRY: Duration = Duration::from_millis(5);
 /// How long shards may take to end once their connections are cut off.

@@ -103,6 +103,7 @@ pub fn between(before: &Plan, after: &Plan) -> Vec<String> {
         ("passthrough", before.passthrough == after.passthrough),
         ("usage", before.usage == after.usage),
         ("webhooks", before.webhooks == after.webhooks),
+        ("telemetry.otlp", before.otlp == after.otlp),
         (
             "model_families",
             before.model_families == after.model_families,

@@ -36,6 +36,7 @@ pub mod seat_table;
 pub mod seats;
 pub mod shared;
 pub mod suggest;
+pub mod telemetry;
 pub mod tls;
 pub mod unit_prices;
 pub mod url;
@@ -44,6 +45,7 @@ pub mod vendor;
 pub mod webhook;
 
 use crate::base::limits::{KEYS_FILE_BYTES_MAX, KEYS_FILE_VALUES_MAX};
+use crate::config::check::Surroundings;
 use crate::config::check::keys::Known;
 use crate::config::faults::{Fault, Findings};
 use crate::config::keyring::CallerKey;
@@ -53,6 +55,7 @@ use crate::config::raw::Node;
 use crate::config::raw::fields::Block;
 use crate::config::raw::yaml::Size;
 use crate::config::raw::{lines, yaml};
+use crate::config::telemetry::Variables;
 
 pub use crate::config::options::{Environment, Lookup, Options, Strictness};
 
@@ -108,8 +111,11 @@ pub fn load(text: &str, options: &Options<'_>) -> Result<Loaded, Rejected> {
     let mut entries = yaml::parse(text).map_err(|fault| Rejected::Malformed(vec![fault]))?;
     let findings = Findings::new(options.strict);
     env::resolve(&mut entries, &options.environment, &findings);
-    let proxies = Proxies::of(&options.environment);
-    let plan = check::plan(&Block::root(&entries, &findings), &proxies);
+    let surroundings = Surroundings {
+        proxies: Proxies::of(&options.environment),
+        telemetry: Variables::of(&options.environment),
+    };
+    let plan = check::plan(&Block::root(&entries, &findings), surroundings);
     let (mut faults, mut warnings) = findings.into_parts();
     lines::find(text, faults.iter_mut().chain(&mut warnings));
     if faults.is_empty() {

@@ -17,6 +17,7 @@ use crate::config::proxy::Proxy;
 use crate::config::responses::Responses;
 use crate::config::scope::{Budget, Reach};
 use crate::config::shared::Shared;
+use crate::config::telemetry::Otlp;
 use crate::config::tls::{ProviderTls, TlsFiles};
 use crate::config::url::BaseUrl;
 use crate::config::usage::Usage;
@@ -75,6 +76,8 @@ pub struct Plan {
     pub usage: Option<Usage>,
     /// Who is told at once when something is wrong.
     pub webhooks: Box<[Arc<Webhook>]>,
+    /// Where traces are told; `None`: nowhere.
+    pub otlp: Option<Otlp>,
     /// Where the provider or budget of an id stands among the declared ones.
     pub places: Places,
 }

@@ -29,6 +29,19 @@ pub struct Login {
 }
 
 impl Proxy {
+    /// The request that has it open a tunnel to `base`. It is a secret: it may have credentials.
+    #[must_use]
+    pub fn tunnel_request(&self, base: &BaseUrl) -> String {
+        // The port must be there, the scheme's own, too.
+        let host = if base.host.contains(':') {
+            format!("[{}]:{}", base.host, base.port)
+        } else {
+            format!("{}:{}", base.host, base.port)
+        };
+        let authorization = self.authorization_line();
+        format!("CONNECT {host} HTTP/1.1\r\nHost: {host}\r\n{authorization}\r\n")
+    }
+
     /// The header line with the credentials; empty where there are none. It is a secret.
     #[must_use]
     pub fn authorization_line(&self) -> String {

@@ -38,6 +38,7 @@ pub fn text(known: &Known) -> String {
     scopes::write(&mut out, known);
     files(&mut out, known);
     records(&mut out, known);
+    spans(&mut out, known);
     shared(&mut out, known);
     responses(&mut out, known);
     shards(&mut out, known);
@@ -296,6 +297,19 @@ fn records(out: &mut Exposition, known: &Known) {
     }
     out.begin(Family::UsageWriteFailures);
     out.value(&[], counts.failures.get());
+}
+
+/// What has become of the spans of traces.
+fn spans(out: &mut Exposition, known: &Known) {
+    let counts = &known.process.recorders.traces;
+    out.begin(Family::Spans);
+    for (result, count) in [
+        ("sent", &counts.written),
+        ("dropped", &counts.dropped),
+        ("failed", &counts.failures),
+    ] {
+        out.value(&[result], count.get());
+    }
 }
 
 /// How the instance stands with those that it shares limits and budgets with; no series where it

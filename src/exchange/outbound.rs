@@ -3,15 +3,19 @@
 
 use crate::base::endpoint::{Dialect, Endpoint};
 use crate::base::secret::Secret;
+use crate::base::trace::SpanId;
 use crate::config::plan::Provider;
 use crate::config::vendor::{KeyForm, Root, Vendor};
 use crate::decide::outcome::KeyOwner;
 use crate::dialect::messages::headers as anthropic;
 use crate::exchange::auth::Credential;
+use crate::exchange::carried::Carried;
 use crate::exchange::headers;
 use crate::exchange::masks::OwnMasks;
+use crate::exchange::trace;
+use crate::link::trace::Trace;
 use crate::wire::azure::{self, Target};
-use crate::wire::head::{Framing, Head};
+use crate::wire::head::Head;
 use crate::wire::json;
 use crate::wire::known::{Known, Names};
 
@@ -51,21 +55,9 @@ pub struct Outbound<'a> {
     pub request_id: &'a [u8],
     /// The caller's head and the buffer it was parsed in.
     pub caller: (&'a Head, &'a [u8]),
-}
-
-/// How a request is sent that is passed on as it is.
-#[derive(Clone, Copy)]
-pub struct Carried<'a> {
-    /// The method.
-    pub method: &'a [u8],
-    /// What stands behind the endpoint's own path, a slash at its beginning.
-    pub path: &'a str,
-    /// The query, without its question mark.
-    pub query: &'a [u8],
-    /// The type of the body, as the caller states it.
-    pub media: Option<&'a [u8]>,
-    /// How the body is delimited.
-    pub framing: Framing,
+    /// The trace that the request belongs to, and the attempt's span there; `None`: what the caller
+    /// says of its trace is passed on as it is.
+    pub trace: Option<(&'a Trace, SpanId)>,
 }
 
 /// The parts of the request line for a stored response that are the caller's.
@@ -172,7 +164,7 @@ impl Prefixes {
             write_path(&target.before, (carried.path, carried.query), out);
         }
         out.extend_from_slice(&self.rest_of_line);
-        write_carried(carried, out);
+        carried.write_fields(out);
         self.write_fields(endpoint, request, OwnWords::default(), out);
     }
 
@@ -249,6 +241,9 @@ impl Prefixes {
         self.write_key(request.credential, out);
         self.write_version(words, out);
         field(b"X-Request-Id", request.request_id, out);
+        if let Some(place) = request.trace {
+            trace::write(place, |name| contains(&self.set, name), out);
+        }
         let (head, bytes) = request.caller;
         let crossing = crossing(endpoint, request);
         let version = if words.says_version {
@@ -269,6 +264,9 @@ impl Prefixes {
             let name = &bytes[one.name.clone()];
             let crosses = crossing.has(one.known) || contains(&self.forward, name);
             let is_version = version.has(one.known);
+            if request.trace.is_some() && trace::HEADERS.has(one.known) {
+                continue;
+            }
             if (is_version || crosses && !contains(&self.set, name))
                 && !headers::is_named(name, head.listed_by_connection(bytes))
             {
@@ -338,23 +336,6 @@ fn write_path(before: &str, (path, query): (&str, &[u8]), out: &mut Vec<u8>) {
             out.extend_from_slice(query);
             mark = b'&';
         }
-    }
-}
-
-fn write_carried(carried: &Carried<'_>, out: &mut Vec<u8>) {
-    if let Some(media) = carried.media {
-        field(b"Content-Type", media, out);
-    }
-    match carried.framing {
-        // Whoever has no body need not say so.
-        Framing::Length(0) if carried.method != b"POST" => {}
-        Framing::Length(length) => {
-            out.extend_from_slice(b"Content-Length: ");
-            out.extend_from_slice(itoa::Buffer::new().format(length).as_bytes());
-            out.extend_from_slice(b"\r\n");
-        }
-        Framing::Chunked => out.extend_from_slice(b"Transfer-Encoding: chunked\r\n"),
-        Framing::None | Framing::Close => {}
     }
 }
 
@@ -530,6 +511,7 @@ mod tests {
             key,
             request_id: b"id",
             caller: (&head, caller.as_bytes()),
+            trace: None,
         };
         let mut out = Vec::new();
         Prefixes::new(&provider).write(endpoint, &request, 7, &mut out);

@@ -1,6 +1,7 @@
 //! What a request's head says about the request.
 
 use std::rc::Rc;
+use std::sync::Arc;
 
 use crate::base::endpoint::Dialect;
 use crate::base::time::Instant;
@@ -17,6 +18,7 @@ use crate::exchange::scopes::Scopes;
 use crate::exchange::target::{self, is_of_operators};
 use crate::exchange::version::Version;
 use crate::link::gate::Audience;
+use crate::link::trace::Trace;
 use crate::wire::head::Head;
 use crate::wire::known::Known;
 
@@ -53,6 +55,8 @@ pub struct Request {
     pub principal: Option<Principal>,
     /// The callers in force when it was admitted; `None`: none of them has a limit or a budget.
     pub callers: Option<Rc<SharedCallers>>,
+    /// The trace that it belongs to, where traces are told.
+    pub trace: Option<Arc<Trace>>,
     /// A header that names the caller and stands there twice, so that the caller is not known.
     pub repeated: Option<&'static str>,
 }
@@ -99,6 +103,7 @@ impl Request {
             grant: None,
             principal: None,
             callers: None,
+            trace: None,
             repeated: repeated(head, bytes),
         }
     }
@@ -126,6 +131,7 @@ impl Request {
             grant: None,
             principal: None,
             callers: None,
+            trace: None,
             repeated: None,
         }
     }

@@ -259,6 +259,7 @@ mod tests {
             shared: None,
             usage: None,
             webhooks: Box::default(),
+            otlp: None,
             model_families: Box::default(),
             cors: None,
             providers: Box::default(),

@@ -1,17 +1,20 @@
 //! What is recorded of a request that has ended, for those who write usage records or send traces.
 //! It holds names, numbers and times: nothing of what was asked and answered, and no key.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::base::endpoint::Dialect;
 use crate::base::money::NanoUsd;
 use crate::base::time::Instant;
 use crate::base::tokens::{Counts, Tokens};
+use crate::base::trace::SpanId;
 use crate::decide::affinity::Stay;
 use crate::decide::outcome::{KeyOwner, Outcome};
 use crate::decide::strategy::Strategy;
 use crate::link::facts::MonthTag;
 use crate::link::meters::Priced;
+use crate::link::trace::Trace;
 
 /// Something that is recorded.
 #[derive(Clone, Debug, PartialEq)]
@@ -27,6 +30,8 @@ pub enum Entry {
 pub struct RequestEntry {
     /// Its id, of visible ASCII.
     pub id: Box<str>,
+    /// The trace that it belongs to, where that is told.
+    pub trace: Option<Arc<Trace>>,
     /// When its head was complete.
     pub started: Moment,
     /// When all of it had arrived.
@@ -140,6 +145,8 @@ pub struct AttemptEntry {
     pub spend: Option<Spend>,
     /// Whether that is a loss, for which nobody is billed.
     pub is_lost: bool,
+    /// Its span, which the provider was sent; `None`: none was sent.
+    pub span: Option<SpanId>,
     /// The provider's own id for the request.
     pub provider_request_id: Option<Box<str>>,
 }

@@ -48,6 +48,7 @@ mod standing;
 pub mod states;
 pub mod store;
 mod taking;
+pub mod trace;
 pub mod watch;
 pub mod webhooks;
 

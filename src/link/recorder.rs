@@ -19,6 +19,8 @@ pub type Batch = Arc<Vec<Entry>>;
 pub struct Recorders {
     /// Writes usage records.
     pub usage: Option<Recorder>,
+    /// Tells traces.
+    pub traces: Option<Recorder>,
 }
 
 /// The end of the way that takes entries. The thread at the other end ends when all of these ends
@@ -88,13 +90,19 @@ pub struct Tally(AtomicU64);
 pub struct AllRecorders {
     all: Latest<Vec<Former>>,
     running: AtomicUsize,
+    telling: AtomicUsize,
     /// What has become of usage records.
     pub usage: Arc<RecorderCounts>,
+    /// What has become of spans.
+    pub traces: Arc<RecorderCounts>,
 }
 
 /// A thread that records, as long as it runs.
 #[derive(Debug)]
-pub struct Running(Arc<AllRecorders>);
+pub struct Running {
+    all: Arc<AllRecorders>,
+    count: fn(&AllRecorders) -> &AtomicUsize,
+}
 
 #[derive(Debug)]
 struct Way {
@@ -102,22 +110,38 @@ struct Way {
     waiting: AtomicUsize,
     most: usize,
     counts: Arc<RecorderCounts>,
+    /// What an entry counts for where it is dropped.
+    weight: fn(&Entry) -> usize,
 }
 
-/// Both ends of a way, which counts in `counts`.
+/// Both ends of a way, which counts entries in `counts`.
 #[must_use]
 pub fn channel(counts: Arc<RecorderCounts>) -> (Recorder, Entries) {
-    channel_of(ENTRIES_WAITING_MAX, counts)
+    channel_of(ENTRIES_WAITING_MAX, counts, |_| 1)
+}
+
+/// As [`channel`], where a dropped entry counts for its `weight`.
+#[must_use]
+pub fn weighing_channel(
+    counts: Arc<RecorderCounts>,
+    weight: fn(&Entry) -> usize,
+) -> (Recorder, Entries) {
+    channel_of(ENTRIES_WAITING_MAX, counts, weight)
 }
 
 /// As [`channel`], with room for `most` entries.
-fn channel_of(most: usize, counts: Arc<RecorderCounts>) -> (Recorder, Entries) {
+fn channel_of(
+    most: usize,
+    counts: Arc<RecorderCounts>,
+    weight: fn(&Entry) -> usize,
+) -> (Recorder, Entries) {
     // Bounded by the number of entries, and not by that of batches, which may hold one each.
     let (sender, receiver) = crossbeam_channel::unbounded();
     let way = Arc::new(Way {
         waiting: AtomicUsize::new(0),
         most,
         counts,
+        weight,
     });
     let giving = Giving {
         sender,
@@ -135,7 +159,7 @@ impl Recorders {
     /// Whether nothing is recorded.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
-        self.usage.is_none()
+        self.usage.is_none() && self.traces.is_none()
     }
 
     /// Hands `batch` to everybody who records.
@@ -145,14 +169,14 @@ impl Recorders {
         }
     }
 
-    /// Whether everybody has room for this many entries.
+    /// Whether everybody who is waited for has room for this many entries: nobody waits for traces.
     #[must_use]
     pub fn have_room(&self, entries: usize) -> bool {
-        self.all().all(|one| one.has_room(entries))
+        self.usage.iter().all(|one| one.has_room(entries))
     }
 
     fn all(&self) -> impl Iterator<Item = &Recorder> {
-        self.usage.iter()
+        self.usage.iter().chain(&self.traces)
     }
 }
 
@@ -164,7 +188,7 @@ impl Recorder {
         let told = Told::Entries(Arc::clone(batch));
         if before + count > way.most || self.0.sender.send(told).is_err() {
             way.waiting.fetch_sub(count, Ordering::Relaxed);
-            way.counts.dropped.add(count);
+            way.counts.dropped.add(batch.iter().map(way.weight).sum());
         }
     }
 
@@ -228,12 +252,25 @@ impl AllRecorders {
     /// Adds one, whose thread will run from now on, as long as the result is held.
     #[must_use]
     pub fn add(self: &Arc<Self>, one: &Recorder) -> Running {
+        self.add_to(|all| &all.running, one)
+    }
+
+    /// As [`AllRecorders::add`], for one that tells traces.
+    #[must_use]
+    pub fn add_telling(self: &Arc<Self>, one: &Recorder) -> Running {
+        self.add_to(|all| &all.telling, one)
+    }
+
+    fn add_to(self: &Arc<Self>, count: fn(&Self) -> &AtomicUsize, one: &Recorder) -> Running {
         let mut all = Vec::clone(&self.all.load());
         all.retain(|one| one.recorder().is_some());
         all.push(one.former());
         self.all.publish(Arc::new(all));
-        self.running.fetch_add(1, Ordering::AcqRel);
-        Running(Arc::clone(self))
+        count(self).fetch_add(1, Ordering::AcqRel);
+        Running {
+            all: Arc::clone(self),
+            count,
+        }
     }
 
     /// Tells all of them that nothing follows.
@@ -244,16 +281,22 @@ impl AllRecorders {
             .for_each(|one| one.stop());
     }
 
-    /// How many threads have not ended.
+    /// How many threads have not ended, those apart that tell traces.
     #[must_use]
     pub fn running(&self) -> usize {
         self.running.load(Ordering::Acquire)
+    }
+
+    /// How many threads that tell traces have not ended.
+    #[must_use]
+    pub fn telling(&self) -> usize {
+        self.telling.load(Ordering::Acquire)
     }
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
-        self.0.running.fetch_sub(1, Ordering::AcqRel);
+        (self.count)(&self.all).fetch_sub(1, Ordering::AcqRel);
     }
 }
 
@@ -335,10 +378,13 @@ mod tests {
     #[test]
     fn what_has_no_room_is_counted_and_the_rest_comes_in_order() {
         let counts = Arc::<RecorderCounts>::default();
-        let (usage, mut entries) = channel_of(3, Arc::clone(&counts));
+        let (usage, mut entries) = channel_of(3, Arc::clone(&counts), |_| 1);
         let all = Arc::<AllRecorders>::default();
         let running = all.add(&usage);
-        let recorders = Recorders { usage: Some(usage) };
+        let recorders = Recorders {
+            usage: Some(usage),
+            traces: None,
+        };
         let two: Batch = Arc::new(vec![entry(), entry()]);
         assert!(recorders.have_room(3) && !recorders.have_room(4));
         recorders.give(&two);

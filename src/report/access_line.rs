@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::base::money::NanoUsd;
 use crate::base::time::WallTime;
 use crate::base::tokens::Tokens;
+use crate::base::trace::TraceId;
 use crate::decide::strategy::Strategy;
 use crate::report::line::{Level, Lines};
 
@@ -79,6 +80,8 @@ pub struct Access<'a> {
     pub changed: Option<&'a str>,
     /// The code of the error, or what went wrong.
     pub error: Option<&'static str>,
+    /// The trace that it belongs to.
+    pub trace_id: Option<TraceId>,
 }
 
 /// Where token counts come from.
@@ -140,13 +143,17 @@ pub fn access_line(lines: &mut Lines, out: &mut Vec<u8>, now: WallTime, access: 
         Counted::ByProvider => line,
         Counted::ByEstimate => line.flag("estimated"),
     };
-    line.text_if("override", access.model_override)
+    line = line
+        .text_if("override", access.model_override)
         .text_if("upstream_request_id", access.upstream_request_id)
         .text_if("dropped", access.dropped)
         .text_if("changed", access.changed)
         .text_if("provider_error", access.provider_error)
-        .text_if("error", access.error)
-        .end();
+        .text_if("error", access.error);
+    if let Some(id) = access.trace_id {
+        line = line.ascii("trace_id", &id.text());
+    }
+    line.end();
 }
 
 /// The text of an address, on the stack.
@@ -238,6 +245,7 @@ mod tests {
         dropped: None,
         changed: None,
         error: None,
+        trace_id: None,
     };
 
     fn line(format: Format, access: &Access<'_>) -> String {

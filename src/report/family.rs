@@ -44,6 +44,7 @@ pub enum Family {
     ConfigReloads,
     UsageRecords,
     UsageWriteFailures,
+    Spans,
     SharedState,
     SharedMembers,
     SharedLag,

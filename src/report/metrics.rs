@@ -18,7 +18,7 @@ pub struct Row {
 }
 
 /// All metrics, in the order in which they are shown: the only list of them.
-pub const ROWS: [Row; 60] = [
+pub const ROWS: [Row; 61] = [
     Row {
         family: Family::Requests,
         name: "infermux_requests_total",
@@ -320,6 +320,14 @@ pub const ROWS: [Row; 60] = [
         kind: Kind::Counter,
         labels: &[],
         help: "How often usage records could not be written.",
+    },
+    Row {
+        family: Family::Spans,
+        name: "infermux_spans_total",
+        kind: Kind::Counter,
+        labels: &["result"],
+        help: "Spans of traces, by what became of them: sent, dropped since too many waited, or \
+               failed since the collector refused them or was away for too long.",
     },
     Row {
         family: Family::SharedState,

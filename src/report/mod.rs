@@ -15,6 +15,7 @@ pub mod latency;
 pub mod line;
 pub mod metrics;
 pub mod notice;
+pub mod otlp;
 pub mod overview;
 pub mod page;
 pub mod providers;

@@ -11,10 +11,12 @@ use rustls::pki_types::ServerName;
 use thiserror::Error;
 
 use crate::base::time::Instant;
+use crate::sys::clock;
 use crate::sys::stream::{Stream, Timed};
 use crate::wire::chunked::{Chunked, Progress};
 use crate::wire::head::{Arrival, Asked, Framing, Head};
 use crate::wire::known::Known;
+use crate::wire::retry_after;
 
 /// Where a request goes.
 pub struct Peer<'a> {
@@ -42,6 +44,8 @@ pub struct Answer {
     pub status: u16,
     /// Its body, without transfer coding.
     pub body: Vec<u8>,
+    /// How long its head asks not to be asked again.
+    pub retry_after: Option<Duration>,
 }
 
 /// What the head of an answer says.
@@ -172,6 +176,8 @@ fn read_head(stream: &mut Stream, mut bytes: Vec<u8>) -> Result<(Head, Vec<u8>),
 
 fn read(stream: &mut Stream, body_bytes_max: usize) -> Result<Answer, NoAnswer> {
     let (head, mut bytes) = read_head(stream, Vec::new())?;
+    let value = |name: Known| head.value_of(&bytes, name);
+    let retry_after = retry_after::outright(&value, &[], clock::wall());
     bytes.drain(..head.len);
     let body = PartialBody {
         bytes,
@@ -181,6 +187,7 @@ fn read(stream: &mut Stream, body_bytes_max: usize) -> Result<Answer, NoAnswer> 
     Ok(Answer {
         status: head.status,
         body: body.rest(stream)?,
+        retry_after,
     })
 }
 
@@ -263,7 +270,6 @@ mod tests {
     use socket2::{Domain, Socket, Type};
 
     use super::*;
-    use crate::sys::clock;
 
     /// What an exchange gives with a server that answers with `pieces`, and then ends or stays.
     fn asked(pieces: &[&[u8]], stays: bool, span: Duration) -> Result<Answer, NoAnswer> {
@@ -317,6 +323,15 @@ mod tests {
         ] {
             let answer = asked(pieces, stays, LONG).unwrap();
             assert_eq!((answer.status, &*answer.body), (200, &b"body"[..]));
+        }
+    }
+
+    #[test]
+    fn an_answer_may_ask_for_time() {
+        for (field, expected) in [("Retry-After: 7", Some(7)), ("Retry: 7", None)] {
+            let text = format!("HTTP/1.1 503 Busy\r\n{field}\r\nContent-Length: 0\r\n\r\n");
+            let answer = asked(&[text.as_bytes()], true, LONG).unwrap();
+            assert_eq!(answer.retry_after, expected.map(Duration::from_secs));
         }
     }
 

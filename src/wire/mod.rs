@@ -25,4 +25,5 @@ pub mod splice;
 pub mod sse;
 pub mod status;
 pub mod stream_fault;
+pub mod trace_context;
 pub mod usage;

@@ -510,6 +510,26 @@ const SHOWN: &[(&str, &str, &[&str])] = &[
         ],
     ),
     (
+        "traces",
+        "a_collector_may_be_reached_by_tls",
+        &["telemetry.otlp.endpoint", "telemetry.otlp.headers"],
+    ),
+    (
+        "traces",
+        "the_share_that_is_wanted_is_told_over_all_shards",
+        &["telemetry.otlp.sample", "telemetry.otlp.compression"],
+    ),
+    (
+        "traces",
+        "with_link_another_trace_begins_that_refers_to_the_callers",
+        &["telemetry.otlp.parent"],
+    ),
+    (
+        "traces",
+        "a_collector_that_answers_too_late_is_asked_again",
+        &["telemetry.otlp.timeout"],
+    ),
+    (
         "webhooks",
         "a_circuit_that_opens_again_and_again_is_told_once_an_hour",
         &["webhooks[].url", "webhooks[].secret", "webhooks[].events"],

@@ -100,6 +100,7 @@ mod start;
 mod stream_cost;
 mod streams;
 mod tls;
+mod traces;
 mod translation;
 mod trust;
 mod uploads;

@@ -14,6 +14,7 @@ pub mod providers;
 pub mod request;
 pub mod routing;
 pub mod shared;
+pub mod telemetry;
 pub mod tls;
 pub mod usage;
 pub mod webhooks;
@@ -24,10 +25,20 @@ use crate::config::plan::{Listen, Log, LogFormat, LogLevel, Places, Plan, Server
 use crate::config::proxy::Proxies;
 use crate::config::raw::fields::Block;
 use crate::config::routes::Served;
+use crate::config::telemetry::Variables;
 use crate::config::{cores, routes};
 
-/// Reads the whole file; `proxies` are those of the environment.
-pub fn plan(root: &Block<'_>, proxies: &Proxies) -> Plan {
+/// What the environment says besides the values that the file refers to.
+pub struct Surroundings {
+    /// The proxies that it names.
+    pub proxies: Proxies,
+    /// What it says of traces.
+    pub telemetry: Variables,
+}
+
+/// Reads the whole file.
+pub fn plan(root: &Block<'_>, surroundings: Surroundings) -> Plan {
+    let Surroundings { proxies, telemetry } = surroundings;
     let (listen, management_listen) = listeners(root);
     let log = log(&root.block("log"));
     let tls = tls::listen(&root.block("tls"));
@@ -35,7 +46,7 @@ pub fn plan(root: &Block<'_>, proxies: &Proxies) -> Plan {
     let mode = auth::mode(&auth_block);
     let server_block = root.block("server");
     let server = server(&server_block);
-    let providers = providers::read(root, mode, proxies);
+    let providers = providers::read(root, mode, &proxies);
     let served = Served::new(&providers);
     let teams = keys::teams(root, &served);
     let auth = auth::read(&auth_block, mode, &Known::new(&teams, &providers));
@@ -80,7 +91,8 @@ pub fn plan(root: &Block<'_>, proxies: &Proxies) -> Plan {
         shared: shared::read(root, &budgets),
         usage,
         budgets,
-        webhooks: webhooks::read(root, proxies),
+        webhooks: webhooks::read(root, &proxies),
+        otlp: telemetry::read(root, telemetry, &proxies),
         places: Places::default(),
     }
 }

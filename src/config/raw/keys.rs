@@ -6,6 +6,7 @@
 use crate::base::limits::{BUDGET_USD_MAX, SHARDS_MAX, STREAM_READ_BYTES, WEIGHT_MAX};
 use crate::config::raw::kinds::key;
 use crate::config::raw::shared_keys;
+use crate::config::raw::telemetry_keys;
 use crate::config::raw::usage_keys;
 use crate::config::raw::webhook_keys;
 use crate::config::raw::words::{ACTIONS, AFFINITIES, COUNT, SPAN, SPAN_OR_ZERO, STRATEGIES};
@@ -39,9 +40,24 @@ pub fn names(section: &str) -> impl Iterator<Item = &'static str> {
         .map(|key| key.name)
 }
 
-const PARTS: [&[Key]; 4] = [OWN, shared_keys::KEYS, usage_keys::KEYS, webhook_keys::KEYS];
-const KEYS: [Key; PARTS[0].len() + PARTS[1].len() + PARTS[2].len() + PARTS[3].len()] =
-    joined(&PARTS);
+const PARTS: [&[Key]; 5] = [
+    OWN,
+    shared_keys::KEYS,
+    usage_keys::KEYS,
+    telemetry_keys::KEYS,
+    webhook_keys::KEYS,
+];
+const KEYS: [Key; count(&PARTS)] = joined(&PARTS);
+
+/// How many keys there are in all `parts`.
+const fn count(parts: &[&[Key]]) -> usize {
+    let (mut part, mut count) = (0, 0);
+    while part < parts.len() {
+        count += parts[part].len();
+        part += 1;
+    }
+    count
+}
 
 /// The keys of all `parts`, `N` together.
 const fn joined<const N: usize>(parts: &[&[Key]]) -> [Key; N] {
@@ -94,6 +110,7 @@ const OWN: &[Key] = &[
     key("", "usage", Block("usage"), Nothing,
         "The file of usage records, a line for each request and each attempt; absent: none is \
             written."),
+    key("", "telemetry", Block("telemetry"), Nothing, "What is told of requests, and where."),
     key("log", "level", Word(&["debug", "info", "warn", "error"]), Value("info"),
         "The least severe level that is written."),
     key("log", "format", Word(&["text", "json"]), Value("text"),

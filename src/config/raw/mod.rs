@@ -17,6 +17,7 @@ mod plain;
 pub mod schema;
 mod shared_keys;
 mod shown;
+mod telemetry_keys;
 pub mod texts;
 mod usage_keys;
 pub mod values;

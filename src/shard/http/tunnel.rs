@@ -30,14 +30,7 @@ pub async fn open(socket: &mut Socket, proxy: &Proxy, base: &BaseUrl) -> Result<
 /// The request that has `proxy` open a tunnel to `base`. It is a secret: it may have credentials.
 #[must_use]
 pub fn request(proxy: &Proxy, base: &BaseUrl) -> String {
-    // The port must be there, the scheme's own, too.
-    let host = if base.host.contains(':') {
-        format!("[{}]:{}", base.host, base.port)
-    } else {
-        format!("{}:{}", base.host, base.port)
-    };
-    let authorization = proxy.authorization_line();
-    format!("CONNECT {host} HTTP/1.1\r\nHost: {host}\r\n{authorization}\r\n")
+    proxy.tunnel_request(base)
 }
 
 /// The status of the proxy's final answer. Nothing may come behind its head: the provider waits for

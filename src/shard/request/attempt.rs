@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::base::endpoint::{Dialect, Endpoint};
 use crate::base::time::Instant;
 use crate::base::tokens::Tokens;
+use crate::base::trace::SpanId;
 use crate::config::plan::{Candidate, Provider};
 use crate::decide::outcome::{KeyOwner, Outcome, Sample as Kind};
 use crate::dialect::ask::{self, RequestEdits};
@@ -68,6 +69,8 @@ pub struct Attempt<'j, 'a> {
     pub left_out: Keys,
     /// Whether reasoning is sent that only its maker can open.
     pub reasoning: Reasoning,
+    /// Its span, where the request belongs to a trace.
+    pub span: Option<SpanId>,
 }
 
 impl<'j, 'a> Attempt<'j, 'a> {
@@ -95,6 +98,7 @@ impl<'j, 'a> Attempt<'j, 'a> {
             usage: usage_chunk(job, this),
             left_out: this.left_out,
             reasoning: this.reasoning,
+            span: None,
         };
         (attempt, credential)
     }
@@ -163,8 +167,9 @@ impl<'a> Attempt<'_, 'a> {
         });
     }
 
-    /// Takes note that the request is sent.
-    pub fn note_sent(&self, record: &mut Record<'_>) {
+    /// Takes note that the request is about to be sent.
+    pub fn note_sent(&mut self, record: &mut Record<'_>) {
+        self.span = record.attempt_span();
         if let Some(journal) = &mut record.journal {
             journal.sent(self.sent_at, self.dialect(), self.key);
         }

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::base::limits::{LINGER_BYTES_MAX, REQUEST_HEAD_BYTES_MAX, TARGET_BYTES_MAX};
@@ -12,6 +13,7 @@ use crate::exchange::origin::Origin;
 use crate::exchange::refusal::{Connection, Refusal};
 use crate::exchange::request::Request;
 use crate::exchange::target::Target;
+use crate::exchange::trace;
 use crate::link::gate::Audience;
 use crate::shard::http::body::{self, Judged, Stop};
 use crate::shard::http::caller::Caller;
@@ -190,6 +192,10 @@ fn complete(shard: &Shard, caller: &Caller, request: &mut Request) {
     }
     if let (Some(cors), Audience::Callers) = (&shard.era.cors, request.audience) {
         request.grant = Some(cors.grant(head, bytes));
+    }
+    if let (Some(otlp), Audience::Callers) = (&shard.plan.otlp, request.audience) {
+        let mut random = shard.random.borrow_mut();
+        request.trace = Some(Arc::new(trace::begin(head, bytes, otlp, &mut random)));
     }
 }
 

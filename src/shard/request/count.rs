@@ -123,13 +123,13 @@ async fn ask<'a>(
     record.attempts += 1;
     record.asked = Some(job.asked(place));
     job.note_begun(record, place, false, None);
-    let mut read = read_answer(job, caller, &first, until).await;
+    let mut read = read_answer(job, caller, record, &first, until).await;
     if let Err(Outcome::StaleConnection) = read {
         let again = Try {
             fresh: Fresh::Needed,
             ..first
         };
-        read = read_answer(job, caller, &again, until).await;
+        read = read_answer(job, caller, record, &again, until).await;
     }
     let (attempt, mut up) = match read {
         Ok(read) => read,
@@ -140,7 +140,6 @@ async fn ask<'a>(
         }
     };
     let status = up.head.status;
-    attempt.note_sent(record);
     record.hear(status, Words::of_head(attempt.crossing().masks, &up));
     attempt.crossing().masks.mask_answer(up.body_mut());
     let is_count = || {
@@ -181,13 +180,15 @@ fn is_about_the_request(status: u16, key: KeyOwner) -> bool {
 async fn read_answer<'j, 'a>(
     job: &'j Job<'a>,
     caller: &mut Caller,
+    record: &mut Record<'_>,
     this: &Try,
     until: Instant,
 ) -> Result<(Attempt<'j, 'a>, Box<Upstream>), Outcome> {
     let provider = job.provider_at(this.place);
     let deadline = until.min(this.started + provider.timeout);
     let (mut up, sent_at) = perform::connection(job, caller, this, deadline).await?;
-    let (attempt, credential) = Attempt::new(job, &caller.head, this, sent_at, deadline);
+    let (mut attempt, credential) = Attempt::new(job, &caller.head, this, sent_at, deadline);
+    attempt.note_sent(record);
     up.socket.deadline.set(deadline, Cut::Both);
     perform::send_request(&attempt, caller, &mut up, credential).await?;
     if caller.is_gone() {

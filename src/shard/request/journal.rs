@@ -5,12 +5,15 @@ use std::time::Duration;
 use crate::base::endpoint::Dialect;
 use crate::base::limits::MODEL_NAME_BYTES_MAX;
 use crate::base::time::Instant;
+use crate::base::trace::SpanId;
 use crate::config::plan::Provider;
 use crate::decide::affinity::Stay;
 use crate::decide::outcome::{KeyOwner, Outcome};
 use crate::exchange::request::Request;
 use crate::link::facts::MonthTag;
+use crate::link::gate::Audience;
 use crate::link::journal::{AttemptEntry, Entry, Moment, Names, RequestEntry, Spend};
+use crate::link::recorder::Recorders;
 use crate::report::access_line::Access;
 use crate::report::escape::bounded;
 use crate::shard::request::used::Used;
@@ -111,6 +114,7 @@ impl Journal {
             outcome: None,
             spend: None,
             is_lost: false,
+            span: None,
             provider_request_id: None,
         });
         self.running = Some(Running::default());
@@ -126,6 +130,14 @@ impl Journal {
             (attempt.dialect, attempt.key) = (dialect, Some(key));
             (attempt.head, attempt.status) = (None, None);
         }
+    }
+
+    /// The span of the running attempt: the provider is told `fresh`, unless it was told another
+    /// one before.
+    #[inline(never)]
+    pub fn span(&mut self, fresh: SpanId) -> SpanId {
+        self.running()
+            .map_or(fresh, |attempt| *attempt.span.get_or_insert(fresh))
     }
 
     /// The head of an answer is there, with this status and the provider's own id.
@@ -172,6 +184,7 @@ impl Journal {
         let own = |text: Option<&str>| text.map(Box::from);
         Entry::Request(Box::new(RequestEntry {
             id: request.id.as_str().into(),
+            trace: request.trace.clone().filter(|trace| trace.is_told()),
             started: self.started,
             ready: request.ready,
             ended: request.started + access.latency,
@@ -207,6 +220,16 @@ impl Journal {
         self.running.as_ref()?;
         self.attempts.last_mut()
     }
+}
+
+/// The journal of a request that begins, where one of the recorders wants it; operators' requests
+/// are not recorded.
+#[cold]
+pub fn begun(recorders: &Recorders, request: &Request) -> Option<Box<Journal>> {
+    let is_callers = request.audience == Audience::Callers;
+    let is_told = request.trace.as_ref().is_some_and(|trace| trace.is_told());
+    let is_wanted = recorders.usage.is_some() || is_told;
+    (is_callers && is_wanted).then(|| Box::new(Journal::new(request.started)))
 }
 
 /// What was used, as it is recorded.

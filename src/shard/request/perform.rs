@@ -7,8 +7,9 @@ use crate::base::limits::UNATTENDED_BYTES_MAX;
 use crate::base::time::Instant;
 use crate::decide::outcome::{Outcome, Waiting};
 use crate::exchange::auth;
+use crate::exchange::carried::Carried;
 use crate::exchange::course::{Course, Fresh, Try};
-use crate::exchange::outbound::{Carried, Outbound};
+use crate::exchange::outbound::Outbound;
 use crate::exchange::refusal::Refusal;
 use crate::shard::http::caller::Caller;
 use crate::shard::http::kind;
@@ -210,6 +211,7 @@ pub(super) async fn send_request(
         key: attempt.key,
         request_id: job.request.id.as_bytes(),
         caller: (&caller.head, job.head),
+        trace: job.request.trace.as_deref().zip(attempt.span),
     };
     match job.parcel.filter(|parcel| parcel.is_carried()) {
         None => prefixes.write(job.endpoint, &outbound, splice.len(), &mut out),

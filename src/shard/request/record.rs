@@ -7,6 +7,7 @@ use crate::base::ids::{ProviderId, RouteId};
 use crate::base::money::NanoUsd;
 use crate::base::time::Instant;
 use crate::base::tokens::Tokens;
+use crate::base::trace::SpanId;
 use crate::decide::affinity::Stay;
 use crate::decide::outcome::Outcome;
 use crate::decide::strategy::Strategy;
@@ -22,7 +23,7 @@ use crate::link::noted::CALLER_GONE;
 use crate::report::access_line::{Access, Counted, access_line};
 use crate::report::line::Level;
 use crate::shard::request::error::KeptError;
-use crate::shard::request::journal::{Ending, Journal};
+use crate::shard::request::journal::{self, Ending, Journal};
 use crate::shard::request::noted::{self, Notable};
 use crate::shard::request::pass::{Bill, Pass};
 use crate::shard::request::response_time::ResponseTime;
@@ -170,7 +171,7 @@ impl<'a> Record<'a> {
             is_slow: false,
             is_counted: false,
             is_cut_off: false,
-            journal: shard.era.recorders.as_ref().and_then(|_| begun(request)),
+            journal: (shard.era.recorders.as_ref()).and_then(|to| journal::begun(to, request)),
         }
     }
 
@@ -237,6 +238,14 @@ impl<'a> Record<'a> {
             journal.heard(status, words.id());
         }
         self.words = words;
+    }
+
+    /// The span of the running attempt; `None`: traces are not told.
+    pub fn attempt_span(&mut self) -> Option<SpanId> {
+        self.request.trace.as_ref()?;
+        let fresh = SpanId::fresh(self.shard.random.borrow_mut().next_u64());
+        let journal = self.journal.as_mut();
+        Some(journal.map_or(fresh, |journal| journal.span(fresh)))
     }
 
     /// The running attempt has ended with this outcome.
@@ -437,6 +446,7 @@ impl<'a> Record<'a> {
             dropped: self.dropped.as_deref(),
             changed: self.changed.as_deref(),
             error: self.told_error(),
+            trace_id: self.request.trace.as_ref().map(|trace| trace.id),
         }
     }
 
@@ -482,11 +492,4 @@ impl Drop for Record<'_> {
         }
         self.tell();
     }
-}
-
-/// The journal of a request that begins; operators' requests are not recorded.
-#[cold]
-fn begun(request: &Request) -> Option<Box<Journal>> {
-    let is_callers = request.audience == Audience::Callers;
-    is_callers.then(|| Box::new(Journal::new(request.started)))
 }

@@ -2,6 +2,7 @@
 //! reference/responses-inbound.md). Where nobody knows whose it is, all who store responses are
 //! asked, in the order of the file.
 
+use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -94,6 +95,7 @@ async fn serve<'a>(
         id: stored.id.as_deref().unwrap_or_default(),
         message: Rc::clone(&caller.bytes),
         body,
+        span: Cell::default(),
     };
     errand.run(caller, record).await
 }
@@ -170,6 +172,7 @@ impl<'a> Errand<'a> {
         record.attempts += 1;
         record.relayed_by = Some(&provider.name);
         note_begun(record, provider, (&permit, now));
+        self.span.set(record.attempt_span());
         let mut reached = self.reach(caller, provider, now, Pooled::Allowed).await;
         if let Err(Outcome::StaleConnection) = reached {
             permit.count(Outcome::StaleConnection);
@@ -335,6 +338,7 @@ impl<'a> Errand<'a> {
             key: crossing.key,
             request_id: self.request.id.as_bytes(),
             caller: (head, &self.message),
+            trace: self.request.trace.as_deref().zip(self.span.get()),
         };
         let prefixes = self.shard.era.prefixes(provider);
         prefixes.write_stored(&line, &outbound, body.len(), out);

@@ -1,9 +1,11 @@
 //! The answer of a provider to a request for a stored response, on its way to the caller: as it
 //! came, with the caller's name for the model.
 
+use std::cell::Cell;
 use std::rc::Rc;
 
 use crate::base::limits::STREAM_READ_BYTES;
+use crate::base::trace::SpanId;
 use crate::config::plan::Provider;
 use crate::decide::outcome::{Outcome, Topic};
 use crate::exchange::answer_head::{self, AnswerHead, PassedOn};
@@ -43,6 +45,8 @@ pub(super) struct Errand<'a> {
     pub(super) message: Rc<Vec<u8>>,
     /// Where the body stands in them.
     pub(super) body: Body,
+    /// The span of the attempt that is being made.
+    pub(super) span: Cell<Option<SpanId>>,
 }
 
 /// A provider that has been asked, and its answer.

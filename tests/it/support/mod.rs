@@ -3,6 +3,7 @@
 pub mod calendar;
 pub mod canned;
 pub mod client;
+pub mod collector;
 pub mod command;
 pub mod load;
 pub mod native;
