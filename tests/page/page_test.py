@@ -92,7 +92,7 @@ auth:
 teams:
   - name: "{team}"
     limits: {{requests_per_minute: 100000}}
-    budgets: [{{usd: 100, per: month, action: hard_stop}}]
+    budgets: [{{usd: {budget}, per: month, action: hard_stop}}]
 pricing:
   alpha:
     gpt-4o: {{input_per_million: 900, output_per_million: 3600}}
@@ -132,6 +132,7 @@ class World:
                 key=HOSTILE_KEY,
                 team=HOSTILE_TEAM,
                 alias=HOSTILE_ALIAS,
+                budget=900 if README else 100,
                 digests=DIGESTS,
                 tight=0.12 * SECONDS * (2 if README else 1),
             )
