@@ -194,10 +194,15 @@ fn multipart(bytes: &[u8]) {
     let boundary = std::str::from_utf8(reader.boundary()).expect("usual characters");
     // The library looks for a file's name in the field's name, too.
     let is_misread = |part: &Part| part.0.windows(8).any(|name| name == b"filename");
-    if !expected.iter().any(is_misread) {
+    // It takes no more than this many lines of a head.
+    let lines = form.iter().filter(|byte| **byte == b'\n').count();
+    if lines <= LINES_MAX && !expected.iter().any(is_misread) {
         assert_eq!(by_multer(form, boundary), Some(expected));
     }
 }
+
+/// Most lines of a form that the library is asked about.
+const LINES_MAX: usize = 30;
 
 fn parts(kind: &[u8], reads: &[&[u8]]) -> Result<Vec<Part>, FormFault> {
     let mut reader = Multipart::new(kind)?;

@@ -85,18 +85,18 @@ impl Place<'_> {
 fn tell_item(events: &mut Events<'_>, index: u64, item: &Value<'_>) {
     let member = |name: &[u8]| json::member(item.text, name).map(|member| member.value);
     let kind = member(b"type").map(|kind| kind.word().into_owned());
-    let (grows, empty): (&[u8], &[u8]) = match kind.as_deref() {
-        Some(b"message") => (b"content", b"[]"),
-        Some(b"reasoning") => (b"summary", b"[]"),
-        Some(b"function_call") => (b"arguments", b"\"\""),
-        Some(b"custom_tool_call") => (b"input", b"\"\""),
-        _ => (b"", b""),
+    let (grows, empty): (Option<&[u8]>, &[u8]) = match kind.as_deref() {
+        Some(b"message") => (Some(b"content"), b"[]"),
+        Some(b"reasoning") => (Some(b"summary"), b"[]"),
+        Some(b"function_call") => (Some(b"arguments"), b"\"\""),
+        Some(b"custom_tool_call") => (Some(b"input"), b"\"\""),
+        _ => (None, b""),
     };
     events.tell("response.output_item.added", |event| {
         event.number("output_index", index);
         copy(item.text, event.member("item"), |name| match name {
             b"status" => Some(b"\"in_progress\""),
-            name if name == grows => Some(empty),
+            name if Some(name) == grows => Some(empty),
             _ => None,
         });
     });
@@ -105,7 +105,7 @@ fn tell_item(events: &mut Events<'_>, index: u64, item: &Value<'_>) {
         index,
         part: None,
     };
-    if let Some(grown) = member(grows) {
+    if let Some((grows, grown)) = grows.and_then(|name| Some((name, member(name)?))) {
         match grows {
             b"content" => tell_parts(events, place, &grown, &MESSAGE),
             b"summary" => tell_parts(events, place, &grown, &REASONING),
@@ -288,6 +288,17 @@ mod tests {
 
     use super::*;
     use crate::dialect::expected::events;
+
+    #[test]
+    fn a_member_without_a_name_stays_as_it_is() {
+        let item = json!({"type": "image_generation_call", "": "x"});
+        let told = told(&json!({"id": "r", "output": [item]}), None);
+        let of = |kind: &str| told.iter().filter(|event| event["type"] == kind).count();
+        assert_eq!(of("response.output_item.added"), 1);
+        assert_eq!(of("response.custom_tool_call_input.delta"), 0);
+        let added = told.iter().find(|event| event["item"][""] == "x");
+        assert!(added.is_some(), "{told:?}");
+    }
 
     fn told(body: &Json, cost: Option<NanoUsd>) -> Vec<Json> {
         let mut out = Vec::new();

@@ -58,38 +58,20 @@ pub(crate) fn loom() -> Result<(), String> {
     finish(models)
 }
 
-/// Runs the tests of all files that have `unsafe` under AddressSanitizer, and those of `link` under
-/// ThreadSanitizer.
+/// Runs the unit tests of the files with `unsafe` under valgrind, which watches every access to
+/// memory.
 ///
 /// # Errors
 ///
-/// When one of them finds something, or there is no nightly toolchain.
-pub(crate) fn sanitize() -> Result<(), String> {
-    let islands = [
-        "wire::scan",
-        "wire::json",
-        "wire::head",
-        "shard::net",
-        "shard::state",
-        "sys::",
-    ];
-    sanitized("address", &islands)?;
-    sanitized("thread", &["link::"])
-}
-
-fn sanitized(sanitizer: &str, tests: &[&str]) -> Result<(), String> {
-    const TARGET: &str = "x86_64-unknown-linux-gnu";
-    let mut command = cargo_command(&format!(
-        "+nightly test --locked --lib --target {TARGET} --"
-    ));
-    command.args(tests);
-    // The standard library is not built anew: what it does itself is not watched.
-    let mismatch = "-Cunsafe-allow-abi-mismatch=sanitizer";
-    command.env("RUSTFLAGS", format!("-Zsanitizer={sanitizer} {mismatch}"));
-    command.env("CARGO_TARGET_DIR", target_dir()?.join(sanitizer));
-    // What lives as long as the process is no leak.
-    command.env("ASAN_OPTIONS", "detect_leaks=0");
-    finish(command)
+/// When one of them touches what it must not, or valgrind is not installed.
+pub(crate) fn memcheck() -> Result<(), String> {
+    let islands = "wire::scan shard::net::rooms sys::clock sys::cores sys::process";
+    let mut tests = cargo_command(&format!("test --quiet --locked --lib -- {islands}"));
+    let watched = "valgrind --quiet --error-exitcode=9";
+    tests.env("CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUNNER", watched);
+    // It takes thirty times as long.
+    tests.env("PROPTEST_CASES", "16");
+    finish(tests)
 }
 
 fn root() -> std::path::PathBuf {

@@ -60,8 +60,8 @@ enum Command {
     Fuzz(attacks::FuzzOptions),
     /// The words that threads share, in every order of loads and stores
     Loom,
-    /// The files with `unsafe`, and the shared words, under sanitizers (needs a nightly toolchain)
-    Sanitize,
+    /// The unit tests of the files with `unsafe` under valgrind
+    Memcheck,
     /// The rules for dependencies (needs cargo-deny)
     Deny,
     /// Shows infermux at work between two mock providers
@@ -119,7 +119,7 @@ fn main() -> ExitCode {
         Command::Sim { seed, fleet, seeds } => commands::sim(seed, fleet, seeds),
         Command::Fuzz(options) => attacks::fuzz(&options),
         Command::Loom => attacks::loom(),
-        Command::Sanitize => attacks::sanitize(),
+        Command::Memcheck => attacks::memcheck(),
         Command::Deny => commands::deny(),
         Command::Demo { stay: true } => demo::run(demo::Ending::Stay),
         Command::Demo { stay: false } => demo::run(demo::Ending::Leave),
