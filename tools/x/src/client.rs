@@ -87,14 +87,35 @@ pub(crate) fn send(request: &Request<'_>, mut on_part: impl FnMut(&[u8])) -> io:
 }
 
 fn receive(from: &mut impl BufRead, on_part: &mut dyn FnMut(&[u8])) -> io::Result<Answer> {
-    let status_line = line(from)?;
-    let headers = fields(from)?;
-    let mut answer = Answer {
-        status_line,
-        headers,
+    let mut answer = receive_head(from)?;
+    receive_body(from, &mut answer, on_part)?;
+    Ok(answer)
+}
+
+/// Reads the head of an answer; the rest of it is still to come.
+///
+/// # Errors
+///
+/// When there is no whole head.
+pub(crate) fn receive_head(from: &mut impl BufRead) -> io::Result<Answer> {
+    Ok(Answer {
+        status_line: line(from)?,
+        headers: fields(from)?,
         body: Vec::new(),
         trailers: Fields::default(),
-    };
+    })
+}
+
+/// Reads what follows the head of `answer` into it; `on_part` sees each part as it arrives.
+///
+/// # Errors
+///
+/// When the answer breaks off; what came is in `answer`.
+pub(crate) fn receive_body(
+    from: &mut impl BufRead,
+    answer: &mut Answer,
+    on_part: &mut dyn FnMut(&[u8]),
+) -> io::Result<()> {
     let chunked = answer
         .headers
         .value("transfer-encoding")
@@ -122,7 +143,7 @@ fn receive(from: &mut impl BufRead, on_part: &mut dyn FnMut(&[u8])) -> io::Resul
             on_part(&answer.body);
         }
     }
-    Ok(answer)
+    Ok(())
 }
 
 /// Reads `size` bytes of the body and hands them on piece by piece.

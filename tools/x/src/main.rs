@@ -3,6 +3,7 @@
 mod attacks;
 mod baseline;
 mod bench;
+mod chaos;
 mod client;
 mod clock;
 mod commands;
@@ -72,6 +73,8 @@ enum Command {
     },
     /// Three instances with one store under load, which die meanwhile (needs redis-server)
     Fleet(fleet::Options),
+    /// The router between providers and callers that do everything wrong, judged by its promises
+    Chaos(chaos::Options),
     /// This commit's release as a tarball: binary, pages, completions, unit, licences, materials
     Dist(dist::Options),
     /// Nanoseconds and instructions of the hot steps (needs valgrind)
@@ -124,6 +127,7 @@ fn main() -> ExitCode {
         Command::Demo { stay: true } => demo::run(demo::Ending::Stay),
         Command::Demo { stay: false } => demo::run(demo::Ending::Leave),
         Command::Fleet(options) => fleet::run(&options),
+        Command::Chaos(options) => chaos::run(&options),
         Command::Dist(options) => dist::run(&options),
         Command::Bench { check: true, .. } => bench::run(bench::Aim::Check),
         Command::Bench { bless: true, .. } => bench::run(bench::Aim::Bless),
