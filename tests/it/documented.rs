@@ -96,8 +96,12 @@ fn shape(value: &Value, path: &str, into: &mut BTreeSet<String>) {
 
 #[test]
 fn every_question_that_is_shown_has_such_an_answer() {
-    let alpha = mock(json!({"name": "openai"}));
+    let answers = json!(["ok", "ok", 500]);
+    let alpha = mock(json!({"name": "openai", "answers": answers, "then": "loop"}));
     let router = router(&alpha);
+    // One of the pages is about requests that failed.
+    let body = chat("hello").replace("\"m\"", "\"gpt-4o\"");
+    assert_eq!(ask_as(router.addr(), "search", &body).status, 502);
     let mut count = 0;
     for name in PAGES {
         for (command, shown) in consoles(&page(name)) {
@@ -115,7 +119,7 @@ fn every_question_that_is_shown_has_such_an_answer() {
             count += 1;
         }
     }
-    assert_eq!(count, 7);
+    assert_eq!(count, 8);
 }
 
 #[test]
