@@ -85,7 +85,7 @@ impl Starter {
     fn prepare_usage(&self, usage: &Usage) -> Result<(Usage, Next), String> {
         let path = usage_file::resolved(Path::new(&*usage.file));
         let same = self.writers.iter().filter(|one| one.path == path);
-        let next = match same.filter_map(|one| one.recorder.recorder()).last() {
+        let next = match same.filter_map(|one| one.recorder.recorder()).next_back() {
             Some(recorder) => Next::Same(recorder),
             None => Next::New(self.open(usage, &path)?),
         };

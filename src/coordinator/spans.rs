@@ -5,8 +5,10 @@
 use std::borrow::Cow;
 
 use crate::base::endpoint::Endpoint;
+use crate::decide::affinity::Stay;
 use crate::decide::delivery::Piece;
 use crate::decide::outcome::Outcome;
+use crate::decide::strategy::Strategy;
 use crate::link::journal::{AttemptEntry, RequestEntry, Spend};
 use crate::link::meters::Priced;
 use crate::link::trace::{Calling, Trace};
@@ -111,8 +113,8 @@ fn of_request(out: &mut Attributes<'_>, entry: &RequestEntry) {
         out.text_if(name, value.as_deref());
     }
     out.text_if("infermux.provider", last.map(|one| &*one.provider));
-    out.text_if("infermux.strategy", entry.strategy.map(|one| one.name()));
-    out.text_if("infermux.affinity", entry.stay.map(|one| one.name()));
+    out.text_if("infermux.strategy", entry.strategy.map(Strategy::name));
+    out.text_if("infermux.affinity", entry.stay.map(Stay::name));
     out.whole("infermux.attempts", entry.attempts_sent);
     if let Some(cost) = entry.failed_cost {
         out.dollars("infermux.failed_cost_usd", cost);

@@ -1,8 +1,12 @@
 //! Entries as lines of usage records.
 
+use crate::base::endpoint::Dialect;
+use crate::base::money::NanoUsd;
 use crate::base::time::{Instant, WallTime};
+use crate::base::tokens::Tokens;
 use crate::decide::affinity::Stay;
 use crate::decide::outcome::{KeyOwner, Outcome};
+use crate::decide::strategy::Strategy;
 use crate::link::facts::MonthTag;
 use crate::link::journal::{AttemptEntry, Correction, Entry, Moment, Names, RequestEntry, Spend};
 use crate::link::meters::Priced;
@@ -31,14 +35,11 @@ fn common<'a>(kind: &'static str, request: &'a RequestEntry) -> UsageRecord<'a> 
     record.text(Field::RequestId, Some(&request.id));
     names(&mut record, &request.principal);
     record.text(Field::Endpoint, request.endpoint);
-    record.text(
-        Field::Dialect,
-        request.dialect.map(|dialect| dialect.name()),
-    );
+    record.text(Field::Dialect, request.dialect.map(Dialect::name));
     record.set(Field::Stream, flag(request.stream));
     record.text(Field::Model, request.model.as_deref());
     record.text(Field::ModelOverride, request.model_override.as_deref());
-    record.text(Field::Strategy, request.strategy.map(|one| one.name()));
+    record.text(Field::Strategy, request.strategy.map(Strategy::name));
     record.text(Field::Group, request.group.as_deref());
     record.set(
         Field::Month,
@@ -67,10 +68,7 @@ fn of_request<'a>(record: &mut UsageRecord<'a>, request: &'a RequestEntry) {
     );
     spend(record, request.spend.as_ref());
     let failed = request.failed_cost;
-    record.set(
-        Field::FailedCostNanoUsd,
-        number(failed.map(|cost| cost.get())),
-    );
+    record.set(Field::FailedCostNanoUsd, number(failed.map(NanoUsd::get)));
 }
 
 fn of_attempt<'a>(
@@ -153,7 +151,7 @@ fn spend(record: &mut UsageRecord<'_>, spend: Option<&Spend>) {
     }
     record.set(
         Field::ReasoningTokens,
-        number(spend.thinking.map(|count| count.get())),
+        number(spend.thinking.map(Tokens::get)),
     );
     record.set(Field::Estimated, Value::Flag(spend.is_estimated));
     record.set(Field::Priced, Value::Flag(spend.priced == Priced::Yes));

@@ -47,7 +47,7 @@ const PARTS: [&[Key]; 5] = [
     telemetry_keys::KEYS,
     webhook_keys::KEYS,
 ];
-const KEYS: [Key; count(&PARTS)] = joined(&PARTS);
+static KEYS: [Key; count(&PARTS)] = joined(&PARTS);
 
 /// How many keys there are in all `parts`.
 const fn count(parts: &[&[Key]]) -> usize {

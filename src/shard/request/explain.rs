@@ -104,7 +104,7 @@ async fn explain<'q>(
     };
     let pins = match pins {
         Ok(pins) => pins,
-        Err(unserved) => return unserved_told(told, unserved, asked),
+        Err(unserved) => return unserved_told(told, &unserved, asked),
     };
     let begun = Begun {
         endpoint: asked.endpoint,
@@ -126,7 +126,7 @@ async fn route<'q>(
 ) -> Result<Explained, Refusal<'q>> {
     job.conversation = affinity::explained(&job, who.owner(), asked.session.as_deref(), &body);
     if let Err(unserved) = pins::narrow(&mut job) {
-        return unserved_told(told, unserved, asked);
+        return unserved_told(told, &unserved, asked);
     }
     let accounts = who.accounts();
     if let Err(refusal) = who::pass(&mut job, accounts, &mut told) {
@@ -135,7 +135,7 @@ async fn route<'q>(
     if job.model_override.is_some()
         && let Err(unserved) = pins::narrow(&mut job)
     {
-        return unserved_told(told, unserved, asked);
+        return unserved_told(told, &unserved, asked);
     }
     let prospect = Prospect::of(&job);
     prospect.tell(&job, &mut told);
@@ -195,12 +195,12 @@ fn refused(mut told: Explained, refusal: &Refusal<'_>, asked: &Asked) -> Explain
 /// What the request refers to stands in the way.
 fn unserved_told<'q>(
     told: Explained,
-    unserved: Unserved<'static>,
+    unserved: &Unserved<'static>,
     asked: &Asked,
 ) -> Result<Explained, Refusal<'q>> {
     match unserved {
         // infermux itself cannot go on.
-        Unserved::Refused(refusal) => Err(refusal),
+        Unserved::Refused(refusal) => Err(*refusal),
         Unserved::Invalid(_) | Unserved::NotAllowed { .. } => {
             Ok(refused(told, &unserved.refusal(), asked))
         }

@@ -178,7 +178,7 @@ impl Journal {
 
     /// The entry of the request, whose line says `access`.
     #[must_use]
-    pub fn entry(mut self: Box<Self>, access: &Access<'_>, ending: &Ending<'_>) -> Entry {
+    pub fn entry(mut self, access: &Access<'_>, ending: &Ending<'_>) -> Entry {
         self.end(None, ending.first_content);
         let request = ending.request;
         let own = |text: Option<&str>| text.map(Box::from);

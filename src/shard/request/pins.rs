@@ -46,7 +46,9 @@ pub(super) async fn read(
             Ok(Pins::default())
         }
     };
-    look(shard, caller, at, read).await?.map_err(unserved)
+    look(shard, caller, at, read)
+        .await?
+        .map_err(|fault| unserved(&fault))
 }
 
 /// Leaves only those among the job's candidates that may serve it.
@@ -66,13 +68,13 @@ pub(super) fn narrow(job: &mut Job<'_>) -> Result<(), Unserved<'static>> {
             Some(provider) => format!("the provider {}", provider.name),
             None => "a provider that is not configured any more".to_owned(),
         });
-    if let Some(admitted) = admitted.map_err(unserved)? {
+    if let Some(admitted) = admitted.map_err(|fault| unserved(&fault))? {
         job.routed.keep_only(admitted);
     }
     Ok(())
 }
 
-fn unserved(fault: PinFault) -> Unserved<'static> {
+fn unserved(fault: &PinFault) -> Unserved<'static> {
     Unserved::Invalid(fault.to_string())
 }
 

@@ -397,7 +397,7 @@ impl<'a> Record<'a> {
                 .line(|out| access_line(&mut lines.borrow_mut(), out, wall, &access));
         }
         if let Some(journal) = journal {
-            self.record(journal, &access);
+            self.record(*journal, &access);
         }
     }
 
@@ -452,7 +452,7 @@ impl<'a> Record<'a> {
 
     /// Records it.
     #[inline(never)]
-    fn record(&self, journal: Box<Journal>, access: &Access<'_>) {
+    fn record(&self, journal: Journal, access: &Access<'_>) {
         let Some(recorders) = &self.shard.era.recorders else {
             return;
         };

@@ -375,10 +375,10 @@ fn check_field(field: Field, value: &Value) -> Result<(), String> {
         }
         Number64 => text()?
             .parse::<u64>()
-            .is_ok_and(|n| n.to_string() == *text().unwrap()),
+            .is_ok_and(|n| value.as_str() == Some(&*n.to_string())),
         Signed64 => text()?
             .parse::<i64>()
-            .is_ok_and(|n| n.to_string() == *text().unwrap()),
+            .is_ok_and(|n| value.as_str() == Some(&*n.to_string())),
         Number32 => value
             .as_u64()
             .is_some_and(|number| u32::try_from(number).is_ok()),

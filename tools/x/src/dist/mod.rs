@@ -194,17 +194,13 @@ fn pack(root: &Path, out: &Path, name: &str) -> Result<PathBuf, String> {
     Ok(archive)
 }
 
-/// The seconds of the commit's time, or of `SOURCE_DATE_EPOCH`; 0 outside of a clone.
+/// The seconds of the commit's time; 0 outside of a clone.
 fn commit_time(root: &Path) -> u64 {
-    let given = std::env::var("SOURCE_DATE_EPOCH");
-    let given = given.ok().and_then(|text| text.parse().ok());
-    given.unwrap_or_else(|| {
-        let mut git = Command::new("git");
-        git.args(["log", "-1", "--format=%ct"]).current_dir(root);
-        let output = git.output().ok().filter(|output| output.status.success());
-        let text = output.and_then(|output| String::from_utf8(output.stdout).ok());
-        text.and_then(|text| text.trim().parse().ok()).unwrap_or(0)
-    })
+    let mut git = Command::new("git");
+    git.args(["log", "-1", "--format=%ct"]).current_dir(root);
+    let output = git.output().ok().filter(|output| output.status.success());
+    let text = output.and_then(|output| String::from_utf8(output.stdout).ok());
+    text.and_then(|text| text.trim().parse().ok()).unwrap_or(0)
 }
 
 /// The system that the compiler builds for.

@@ -41,7 +41,7 @@ impl Instance {
         let address = address.ok_or("infermux does not listen")?;
         // Whatever it writes later is read, and shown as what it tells on its standard error is.
         beside("lines", move || {
-            lines.for_each(|line| println!("   {line}"))
+            lines.for_each(|line| println!("   {line}"));
         })?;
         Ok(Self {
             process,
