@@ -10,7 +10,7 @@ use crate::config::faults::printable;
 use crate::config::plan::{Plan, Provider};
 use crate::config::tls::{ClientFiles, Identity};
 use crate::shard::state::era::TlsSettings;
-use crate::sys::tls::{self, Own};
+use crate::sys::tls::{self, HostRoots, Own};
 
 /// What the files say that the configuration names.
 #[derive(Clone, Default)]
@@ -18,6 +18,8 @@ pub struct Certificates {
     callers: Option<Read<ServerConfig>>,
     /// For providers with files of their own.
     providers: HashMap<ClientFiles, Read<ClientConfig>>,
+    /// For providers without, by the roots that the host trusts.
+    host: Option<Read<ClientConfig>>,
 }
 
 /// The settings that were made of files.
@@ -56,14 +58,30 @@ impl Certificates {
                 Err(fault) => faults.push(format!("cannot use the TLS files: {fault}")),
             }
         }
+        let usual = |one: &Provider| one.base.tls && one.tls.files.ca_file.is_none();
+        let roots = plan.providers.iter().any(usual).then(HostRoots::read);
+        for fault in roots.iter().flat_map(HostRoots::faults) {
+            tracing::warn!(fault, "trust roots");
+        }
         for provider in plan.providers.iter().filter(|one| one.base.tls) {
             let files = &provider.tls.files;
-            if files.is_empty() || next.providers.contains_key(files) {
+            if files.is_empty() {
+                if next.host.is_none() {
+                    match host(self.host.as_ref(), roots.as_ref()) {
+                        Ok(read) => next.host = Some(read),
+                        Err(fault) => faults.push(format!("cannot set up TLS: {fault}")),
+                    }
+                }
+                continue;
+            }
+            if next.providers.contains_key(files) {
                 continue;
             }
             let paths = files.paths().map(|(_, path)| path);
-            let make = || client(files);
-            match read(self.providers.get(files), paths, make) {
+            let make = || client(files, roots.as_ref());
+            let of_host = roots.as_ref().filter(|_| files.ca_file.is_none());
+            let of_host = of_host.map_or(0, HostRoots::fingerprint);
+            match read_with(of_host, self.providers.get(files), paths, make) {
                 Ok(read) => {
                     next.providers.insert(files.clone(), read);
                 }
@@ -90,6 +108,11 @@ impl Certificates {
         if fingerprint(self) != fingerprint(former) {
             changed.push("tls: certificate".to_owned());
         }
+        if let (Some(before), Some(now)) = (&former.host, &self.host)
+            && before.fingerprint != now.fingerprint
+        {
+            changed.push("the host's trusted root certificates".to_owned());
+        }
         for provider in &plan.providers {
             let fingerprint = |of: &Self| {
                 let read = of.providers.get(&provider.tls.files);
@@ -110,7 +133,10 @@ impl Certificates {
     #[must_use]
     pub fn settings(&self, plan: &Plan) -> TlsSettings {
         let connect = plan.providers.iter().map(|provider| {
-            let read = self.providers.get(&provider.tls.files);
+            let read = match provider.tls.files.is_empty() {
+                true => self.host.as_ref().filter(|_| provider.base.tls),
+                false => self.providers.get(&provider.tls.files),
+            };
             read.map(|read| Arc::clone(&read.settings))
         });
         TlsSettings {
@@ -135,10 +161,35 @@ fn read<'a, T>(
     paths: impl Iterator<Item = &'a str>,
     make: impl FnOnce() -> Result<Arc<T>, String>,
 ) -> Result<Read<T>, String> {
-    let fingerprint = tls::fingerprint(paths)?;
+    read_with(0, former, paths, make)
+}
+
+/// As [`read`]; they are also made of what has the fingerprint `besides`.
+fn read_with<'a, T>(
+    besides: u64,
+    former: Option<&Read<T>>,
+    paths: impl Iterator<Item = &'a str>,
+    make: impl FnOnce() -> Result<Arc<T>, String>,
+) -> Result<Read<T>, String> {
+    let fingerprint = tls::fingerprint(paths)? ^ besides;
     match former.filter(|former| former.fingerprint == fingerprint) {
         Some(former) => Ok(former.clone()),
         None => make().map(|settings| Read {
+            fingerprint,
+            settings,
+        }),
+    }
+}
+
+/// The settings for connections by the host's roots: the former ones, if these have not changed.
+fn host(
+    former: Option<&Read<ClientConfig>>,
+    roots: Option<&HostRoots>,
+) -> Result<Read<ClientConfig>, String> {
+    let fingerprint = roots.map_or(0, HostRoots::fingerprint);
+    match former.filter(|former| former.fingerprint == fingerprint) {
+        Some(former) => Ok(former.clone()),
+        None => tls::client_with(None, roots, None).map(|settings| Read {
             fingerprint,
             settings,
         }),
@@ -153,12 +204,12 @@ fn read<'a, T>(
 pub fn of_provider(provider: &Provider) -> Result<Option<Arc<ClientConfig>>, String> {
     let files = &provider.tls.files;
     let has_own = provider.base.tls && !files.is_empty();
-    has_own.then(|| client(files)).transpose()
+    has_own.then(|| client(files, None)).transpose()
 }
 
-fn client(files: &ClientFiles) -> Result<Arc<ClientConfig>, String> {
+fn client(files: &ClientFiles, roots: Option<&HostRoots>) -> Result<Arc<ClientConfig>, String> {
     let authorities = files.ca_file.as_deref().map(Path::new);
-    tls::client_with(authorities, files.own.as_ref().map(own))
+    tls::client_with(authorities, roots, files.own.as_ref().map(own))
 }
 
 fn own(files: &Identity) -> Own<'_> {

@@ -14,6 +14,10 @@ use crate::report::explained_text;
 /// Asks the router, and prints what it says; returns the exit code.
 #[must_use]
 pub fn run(flags: &ExplainFlags) -> u8 {
+    if flags.lacks_model() {
+        terminal::error("name a model with --model <MODEL>, or give a request with --file");
+        return UNUSABLE;
+    }
     let read = |path| input::text(path, EXPLAINED_BODY_BYTES_MAX as u64);
     let body = match flags.file.as_deref().map(read).transpose() {
         Ok(body) => body,

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use clap::builder::PossibleValuesParser;
 
+use crate::base::endpoint::Endpoint;
 use crate::cli::server_flags::ServerFlags;
 use crate::exchange::explain::EXPLAINED;
 
@@ -15,7 +16,7 @@ pub struct ExplainFlags {
     #[command(flatten)]
     pub server: ServerFlags,
     /// The model that is asked for, in place of the one in the file
-    #[arg(long, value_name = "MODEL", required_unless_present = "file")]
+    #[arg(long, value_name = "MODEL")]
     pub model: Option<String>,
     /// For whom it is asked, as X-Infermux-Caller names them
     #[arg(long, value_name = "CALLER")]
@@ -36,6 +37,17 @@ pub struct ExplainFlags {
     /// Print what the router answers, as JSON
     #[arg(long)]
     pub json: bool,
+}
+
+impl ExplainFlags {
+    /// Whether nothing says which model is asked for, and the endpoint needs one.
+    #[must_use]
+    pub fn lacks_model(&self) -> bool {
+        let mut all = EXPLAINED.into_iter();
+        let endpoint = all.find(|endpoint| endpoint.name() == self.endpoint);
+        let needs_model = endpoint.is_none_or(Endpoint::has_model);
+        needs_model && self.model.is_none() && self.file.is_none()
+    }
 }
 
 /// The help that stands behind the flags.

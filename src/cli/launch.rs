@@ -25,7 +25,7 @@ use crate::cli::threads;
 use crate::cli::webhooks;
 use crate::config::account_seats::AccountSeats;
 use crate::config::accounts::Accounts;
-use crate::config::plan::{Plan, Provider};
+use crate::config::plan::Plan;
 use crate::config::seats::Seats;
 use crate::coordinator::notices::Notices;
 use crate::exchange::callers::Callers;
@@ -220,7 +220,7 @@ impl Ground {
             connections: capacity::connections(&plan.server, shards),
             certificates: Certificates::read(plan)
                 .map_err(|faults| NotStarted::Failed(faults.join("\n")))?,
-            tls_connect: tls_connect(plan)?,
+            tls_connect: tls_connect()?,
             listeners: Listeners::bind(plan, shards)?,
         })
     }
@@ -241,14 +241,9 @@ fn first_callers(plan: &Plan) -> Result<(Arc<Callers>, AccountSeats), NotStarted
     Ok((Arc::new(callers), seats))
 }
 
-fn tls_connect(plan: &Plan) -> Result<Arc<ClientConfig>, NotStarted> {
-    let (config, faults) =
+fn tls_connect() -> Result<Arc<ClientConfig>, NotStarted> {
+    // Faults of the host's roots are told where its roots are needed, by `Certificates`.
+    let (config, _) =
         tls::client().map_err(|fault| NotStarted::Failed(format!("cannot set up TLS: {fault}")))?;
-    let usual = |one: &Provider| one.base.tls && one.tls.files.ca_file.is_none();
-    if plan.providers.iter().any(usual) {
-        for fault in &faults {
-            tracing::warn!(fault, "trust roots");
-        }
-    }
     Ok(config)
 }

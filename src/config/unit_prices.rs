@@ -1,12 +1,13 @@
 //! The built-in table of models that are not billed by their tokens.
 
 use std::collections::HashMap;
+use std::str::Split;
 
 use crate::base::money::NanoUsd;
 use crate::config::decimal::Decimal;
 use crate::config::plan::Provider;
 use crate::config::prices::{self, Pricing};
-use crate::decide::units::{ImagePrice, Quality, UnitPrice};
+use crate::decide::units::{ImagePrice, KindPrices, Quality, UnitPrice};
 
 /// List prices: by provider, then by model.
 pub struct UnitTable {
@@ -53,8 +54,28 @@ impl UnitTable {
 /// Reads a line of the table.
 fn read(line: &'static str) -> Option<(&'static str, &'static str, UnitPrice)> {
     let mut words = line.split(' ');
-    let (provider, model, unit) = (words.next()?, words.next()?, words.next()?);
-    let price = match unit {
+    let (provider, model) = (words.next()?, words.next()?);
+    let unit = words.next()?;
+    let price = if unit == "tokens" {
+        UnitPrice::Tokens(Box::new(KindPrices {
+            text_in: usd(words.next()?)?,
+            media_in: usd(words.next()?)?,
+            text_out: usd(words.next()?)?,
+            media_out: usd(words.next()?)?,
+            otherwise: match words.next() {
+                Some(unit) => Some(price(unit, &mut words)?),
+                None => None,
+            },
+        }))
+    } else {
+        price(unit, &mut words)?
+    };
+    words.next().is_none().then_some((provider, model, price))
+}
+
+/// Reads the price of one `unit`.
+fn price(unit: &str, words: &mut Split<'static, char>) -> Option<UnitPrice> {
+    Some(match unit {
         "hour" => UnitPrice::Hour(usd(words.next()?)?),
         "million_characters" => UnitPrice::Characters(usd(words.next()?)?),
         "request" => UnitPrice::Request(usd(words.next()?)?),
@@ -62,11 +83,7 @@ fn read(line: &'static str) -> Option<(&'static str, &'static str, UnitPrice)> {
             let mut prices = Vec::new();
             while let Some(quality) = words.next() {
                 prices.push(ImagePrice {
-                    quality: match quality {
-                        "standard" => Quality::Standard,
-                        "hd" => Quality::Hd,
-                        _ => return None,
-                    },
+                    quality: Quality::named(quality.as_bytes())?,
                     pixels_max: match words.next()? {
                         "-" => u64::MAX,
                         pixels => pixels.parse().ok()?,
@@ -77,8 +94,7 @@ fn read(line: &'static str) -> Option<(&'static str, &'static str, UnitPrice)> {
             UnitPrice::Images(prices.into())
         }
         _ => return None,
-    };
-    words.next().is_none().then_some((provider, model, price))
+    })
 }
 
 fn usd(text: &str) -> Option<NanoUsd> {
@@ -101,8 +117,15 @@ mod tests {
         for line in lines {
             let (provider, model, price) = read(line).expect(line);
             assert!(seen.insert((provider, model)), "{line}");
-            if let UnitPrice::Images(prices) = price {
-                assert!(!prices.is_empty(), "{line}");
+            let images = match &price {
+                UnitPrice::Tokens(prices) => prices.otherwise.as_ref(),
+                other => Some(other),
+            };
+            if let Some(UnitPrice::Images(prices)) = images {
+                // What says nothing of its quality is taken for the last one, where there is no
+                // usual quality: then the last must be the dearest.
+                let dearest = prices.iter().map(|one| one.price).max();
+                assert_eq!(prices.last().map(|one| one.price), dearest, "{line}");
             }
         }
         for bad in [
@@ -113,6 +136,9 @@ mod tests {
             "openai m day 1",
             "openai m images standard - ",
             "openai m images fine - 1",
+            "openai m tokens 1 2 3",
+            "openai m tokens 1 2 3 4 5",
+            "openai m tokens 1 2 3 4 tokens 1 2 3 4",
         ] {
             assert!(read(bad).is_none(), "{bad}");
         }
@@ -151,6 +177,10 @@ pricing:
             (0, "tts-1-hd", Some(30_000_000_000)),
             (0, "big", Some(1_000_000_000)),
             (0, "dall-e-3", Some(80_000_000)),
+            // No tokens are told: the dearest picture, and the time.
+            (0, "gpt-image-1", Some(500_000_000)),
+            (0, "gpt-4o-transcribe", Some(6_000_000)),
+            (0, "gpt-image-2", None),
             (0, "omni-moderation-latest", Some(0)),
             (0, "gpt-4o", None),
             (1, "whisper-large-v3", Some(1_850_000)),

@@ -16,6 +16,21 @@ pub struct Units {
     pub pixels: Option<u64>,
     /// The quality of each picture.
     pub quality: Quality,
+    /// Tokens by kind.
+    pub tokens: Option<TokenKinds>,
+}
+
+/// Tokens of a request and its answer, by what they stand for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TokenKinds {
+    /// Text in the request.
+    pub text_in: u64,
+    /// Sound or pictures in the request.
+    pub media_in: u64,
+    /// Text in the answer.
+    pub text_out: u64,
+    /// Sound or pictures in the answer, and what the answer does not tell apart.
+    pub media_out: u64,
 }
 
 /// The quality of pictures, as far as prices know it.
@@ -26,6 +41,27 @@ pub enum Quality {
     Standard,
     /// The better one, which costs more.
     Hd,
+    /// The least of three.
+    Low,
+    /// The middle one of three.
+    Medium,
+    /// The best of three.
+    High,
+}
+
+impl Quality {
+    /// The quality that a request or the table calls so.
+    #[must_use]
+    pub const fn named(name: &[u8]) -> Option<Self> {
+        Some(match name {
+            b"standard" => Self::Standard,
+            b"hd" => Self::Hd,
+            b"low" => Self::Low,
+            b"medium" => Self::Medium,
+            b"high" => Self::High,
+            _ => return None,
+        })
+    }
 }
 
 /// What a model costs that is not billed by its tokens.
@@ -39,6 +75,37 @@ pub enum UnitPrice {
     Images(Box<[ImagePrice]>),
     /// Each request, whatever is in it.
     Request(NanoUsd),
+    /// Tokens, by kind.
+    Tokens(Box<KindPrices>),
+}
+
+/// What a million tokens of each kind cost.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KindPrices {
+    /// Of text in the request.
+    pub text_in: NanoUsd,
+    /// Of sound or pictures in the request.
+    pub media_in: NanoUsd,
+    /// Of text in the answer.
+    pub text_out: NanoUsd,
+    /// Of sound or pictures in the answer.
+    pub media_out: NanoUsd,
+    /// What counts before an answer tells its tokens, and where it tells none.
+    pub otherwise: Option<UnitPrice>,
+}
+
+impl KindPrices {
+    fn of(&self, tokens: &TokenKinds) -> NanoUsd {
+        let kinds = [
+            (self.text_in, tokens.text_in),
+            (self.media_in, tokens.media_in),
+            (self.text_out, tokens.text_out),
+            (self.media_out, tokens.media_out),
+        ];
+        let costs = kinds.map(|(price, count)| u128::from(price.get()) * u128::from(count));
+        let exact = costs.into_iter().fold(0, u128::saturating_add);
+        NanoUsd::saturating(exact.saturating_add(500_000) / 1_000_000)
+    }
 }
 
 /// What a picture costs.
@@ -62,6 +129,7 @@ impl Units {
             images: self.images.or(asked.images),
             pixels: self.pixels.or(asked.pixels),
             quality: asked.quality,
+            tokens: self.tokens,
         }
     }
 }
@@ -79,6 +147,11 @@ impl UnitPrice {
                 Some(share(price, units.images?, 1))
             }
             Self::Request(price) => Some(*price),
+            Self::Tokens(prices) => match (&units.tokens, &prices.otherwise) {
+                (Some(tokens), _) => Some(prices.of(tokens)),
+                (None, Some(otherwise)) => otherwise.of(units),
+                (None, None) => None,
+            },
         }
     }
 }
@@ -147,6 +220,48 @@ mod tests {
             assert_eq!(price.of(&nothing), None, "{price:?}");
         }
         assert_eq!(UnitPrice::Request(usd(7)).of(&nothing), Some(usd(7)));
+    }
+
+    #[test]
+    fn tokens_cost_by_kind_and_something_else_counts_where_none_are_told() {
+        let prices = |otherwise| {
+            UnitPrice::Tokens(Box::new(KindPrices {
+                text_in: usd(5_000_000_000),
+                media_in: usd(10_000_000_000),
+                text_out: usd(20_000_000_000),
+                media_out: usd(40_000_000_000),
+                otherwise,
+            }))
+        };
+        let told = Units {
+            millis: Some(3_600_000),
+            tokens: Some(TokenKinds {
+                text_in: 10,
+                media_in: 194,
+                text_out: 3,
+                media_out: 1_056,
+            }),
+            ..Units::default()
+        };
+        let silent = Units {
+            tokens: None,
+            ..told
+        };
+        let hour = Some(UnitPrice::Hour(usd(7)));
+        assert_eq!(prices(hour.clone()).of(&told), Some(usd(44_290_000)));
+        assert_eq!(prices(hour).of(&silent), Some(usd(7)));
+        assert_eq!(prices(None).of(&silent), None);
+        let most = TokenKinds {
+            text_in: u64::MAX,
+            media_in: u64::MAX,
+            text_out: u64::MAX,
+            media_out: u64::MAX,
+        };
+        let most = Units {
+            tokens: Some(most),
+            ..told
+        };
+        assert_eq!(prices(None).of(&most), Some(usd(u64::MAX)));
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use crate::base::endpoint::Endpoint;
-use crate::decide::units::{Quality, Units};
+use crate::decide::units::{Quality, TokenKinds, Units};
 use crate::dialect::answer::AnswerFault;
 use crate::dialect::view::View;
 use crate::wire::json::check::is_json;
@@ -73,6 +73,7 @@ impl Found {
         let seconds = json::member(usage.text, b"seconds");
         let told = seconds.and_then(|seconds| millis(&seconds.value));
         self.units.millis = told.or(self.units.millis);
+        self.units.tokens = kinds(usage).or(self.units.tokens);
     }
 
     /// What Cohere tells of tokens.
@@ -94,6 +95,33 @@ pub fn told(usage: &Value<'_>) -> Option<Usage> {
             prompt,
             ..Usage::default()
         })
+    })
+}
+
+/// The tokens that a `usage` tells, by kind. What it does not tell apart is sound or pictures: they
+/// are never cheaper than text.
+fn kinds(usage: &Value<'_>) -> Option<TokenKinds> {
+    let tokens = |of: &[u8], name: &[u8]| {
+        let member = json::member(of, name)?;
+        (member.value.kind == Kind::Number).then(|| usage::count(&member.value).get())
+    };
+    let text_of = |details: [&[u8]; 2], all: u64| {
+        let mut details = details.into_iter();
+        let details = details.find_map(|name| json::member(usage.text, name));
+        let text = details.and_then(|details| tokens(details.value.text, b"text_tokens"));
+        text.unwrap_or_default().min(all)
+    };
+    let (input, output) = (
+        tokens(usage.text, b"input_tokens")?,
+        tokens(usage.text, b"output_tokens")?,
+    );
+    let text_in = text_of([b"input_tokens_details", b"input_token_details"], input);
+    let text_out = text_of([b"output_tokens_details", b"output_token_details"], output);
+    Some(TokenKinds {
+        text_in,
+        media_in: input - text_in,
+        text_out,
+        media_out: output - text_out,
     })
 }
 
@@ -168,24 +196,23 @@ pub fn images(n: &[u8], size: &[u8], quality: &[u8]) -> Units {
     Units {
         images: number(text(n)).or(Some(1)),
         pixels,
-        quality: match quality {
-            b"hd" => Quality::Hd,
-            _ => Quality::Standard,
-        },
+        quality: Quality::named(quality).unwrap_or_default(),
         ..Units::default()
     }
 }
 
-/// The usage in the last bytes of a stream of events, where one of them tells it.
+/// The usage in the last bytes of a stream of events, where one of them tells it, and its tokens by
+/// kind.
 #[must_use]
-pub fn usage_in(tail: &[u8]) -> Option<Usage> {
+pub fn usage_in(tail: &[u8]) -> Option<(Usage, Option<TokenKinds>)> {
     let mut names = memchr::memmem::rfind_iter(tail, USAGE);
     names.find_map(|at| {
         // In the text of a string its quote would have a backslash before it.
         let is_name = tail.get(..at)?.last() != Some(&b'\\');
         let rest = tail.get(at + USAGE.len()..)?.trim_ascii_start();
         let value = Walk::new(rest.strip_prefix(b":")?).value().ok()?;
-        told(&value).filter(|_| is_name)
+        let usage = told(&value).filter(|_| is_name)?;
+        Some((usage, kinds(&value)))
     })
 }
 

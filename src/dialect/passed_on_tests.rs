@@ -69,6 +69,45 @@ fn units_are_what_an_answer_has_brought() {
 }
 
 #[test]
+fn tokens_are_told_by_kind() {
+    for (usage, expected) in [
+        (
+            r#"{"total_tokens":1260,"input_tokens":204,"output_tokens":1056,
+            "input_tokens_details":{"text_tokens":10,"image_tokens":194}}"#,
+            Some([10, 194, 0, 1_056]),
+        ),
+        (
+            r#"{"type":"tokens","total_tokens":150,"input_tokens":140,"output_tokens":10,
+            "input_token_details":{"text_tokens":0,"audio_tokens":140}}"#,
+            Some([0, 140, 0, 10]),
+        ),
+        (
+            r#"{"input_tokens":7,"output_tokens":9,"input_tokens_details":{"text_tokens":900},
+            "output_tokens_details":{"text_tokens":4,"image_tokens":5}}"#,
+            Some([7, 0, 4, 5]),
+        ),
+        (
+            r#"{"input_tokens":7,"output_tokens":9,"input_tokens_details":null}"#,
+            Some([0, 7, 0, 9]),
+        ),
+        (r#"{"type":"duration","seconds":3}"#, None),
+        (r#"{"input_tokens":"7","output_tokens":9}"#, None),
+        (r#"{"input_tokens":7}"#, None),
+    ] {
+        let told = |tokens: Option<TokenKinds>| {
+            tokens.map(|one| [one.text_in, one.media_in, one.text_out, one.media_out])
+        };
+        let units = view(&format!("{{\"usage\":{usage}}}"))
+            .units
+            .expect("units");
+        assert_eq!(told(units.tokens), expected, "{usage}");
+        let tail = format!("data: {{\"type\":\"x.done\",\"usage\":{usage}}}\n\n");
+        let streamed = usage_in(tail.as_bytes()).and_then(|(_, tokens)| tokens);
+        assert_eq!(told(streamed), expected, "{tail}");
+    }
+}
+
+#[test]
 fn what_is_no_answer_is_told_apart() {
     for (body, expected) in [
         ("", AnswerFault::Malformed),
@@ -105,7 +144,7 @@ fn requests_ask_for_units() {
         ),
         (
             r#"{"n":"2","size":"auto","quality":"high"}"#,
-            (Some(2), None, Quality::Standard),
+            (Some(2), None, Quality::High),
         ),
         (r#"{"n":null,"size":7}"#, (Some(1), None, Quality::Standard)),
         (
@@ -137,7 +176,7 @@ fn the_last_event_tells_the_usage() {
         ("", None),
     ] {
         let usage = usage_in(tail.as_bytes());
-        let told = usage.map(|usage| (usage.prompt.get(), usage.completion.get()));
+        let told = usage.map(|(usage, _)| (usage.prompt.get(), usage.completion.get()));
         assert_eq!(told, expected, "{tail}");
     }
 }

@@ -7,6 +7,7 @@ use crate::base::time::Instant;
 use crate::base::tokens::Tokens;
 use crate::config::plan::{Plan, Provider};
 use crate::decide::pricing::Row;
+use crate::decide::units::{KindPrices, UnitPrice};
 use crate::exchange::query::percent_decode;
 use crate::exchange::refusal::Refusal;
 use crate::exchange::route::Routed;
@@ -66,26 +67,81 @@ impl Asked {
     pub fn body_for(&self, model: &str) -> Vec<u8> {
         let body = match self.endpoint {
             Endpoint::Completions => serde_json::json!({"model": model, "prompt": SHORT}),
-            Endpoint::Embeddings | Endpoint::Responses => {
-                serde_json::json!({"model": model, "input": SHORT})
+            Endpoint::Embeddings
+            | Endpoint::Responses
+            | Endpoint::InputTokens
+            | Endpoint::Compact
+            | Endpoint::Moderations
+            | Endpoint::Speech => serde_json::json!({"model": model, "input": SHORT}),
+            Endpoint::ImageGenerations | Endpoint::ImageEdits | Endpoint::Tokenize => {
+                serde_json::json!({"model": model, "prompt": SHORT})
             }
-            // Those of conversations; others are not explained.
-            _ => {
+            Endpoint::Rerank | Endpoint::RerankV2 => {
+                serde_json::json!({"model": model, "query": SHORT, "documents": [SHORT]})
+            }
+            Endpoint::Score => {
+                serde_json::json!({"model": model, "text_1": SHORT, "text_2": SHORT})
+            }
+            Endpoint::Detokenize => serde_json::json!({"model": model, "tokens": [1]}),
+            Endpoint::Transcriptions | Endpoint::Translations => return short_form(model),
+            Endpoint::ChatCompletions | Endpoint::Messages | Endpoint::CountTokens => {
                 let message = serde_json::json!({"role": "user", "content": SHORT});
                 serde_json::json!({"model": model, "messages": [message]})
+            }
+            Endpoint::Files | Endpoint::Batches | Endpoint::FineTuning | Endpoint::VectorStores => {
+                return Vec::new();
             }
         };
         body.to_string().into_bytes()
     }
 }
 
+/// A form with a second of sound for `model`.
+fn short_form(model: &str) -> Vec<u8> {
+    // A name cannot end its part: the boundary would need a line end before it.
+    let model = model.replace(['\r', '\n'], " ");
+    let mut form = format!(
+        "--{BOUNDARY}\r\nContent-Disposition: form-data; name=\"model\"\r\n\r\n{model}\r\n\
+         --{BOUNDARY}\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a.wav\"\r\n\r\n"
+    )
+    .into_bytes();
+    form.resize(form.len() + SOUND_BYTES, 0);
+    form.extend_from_slice(format!("\r\n--{BOUNDARY}--\r\n").as_bytes());
+    form
+}
+
+/// The `Content-Type` of a `body` that is a form, by its first line; `None`: it is none.
+#[must_use]
+pub fn form_label(endpoint: Endpoint, body: &[u8]) -> Option<Vec<u8>> {
+    let rest = body
+        .strip_prefix(b"--")
+        .filter(|_| endpoint.takes_forms())?;
+    let line = rest.split(|byte| *byte == b'\r').next()?;
+    Some([b"multipart/form-data; boundary=", line].concat())
+}
+
 /// The endpoints that can be explained.
-pub const EXPLAINED: [Endpoint; 5] = [
+pub const EXPLAINED: [Endpoint; 20] = [
     Endpoint::ChatCompletions,
     Endpoint::Completions,
     Endpoint::Embeddings,
     Endpoint::Messages,
     Endpoint::Responses,
+    Endpoint::Moderations,
+    Endpoint::Transcriptions,
+    Endpoint::Translations,
+    Endpoint::Speech,
+    Endpoint::ImageGenerations,
+    Endpoint::ImageEdits,
+    Endpoint::Rerank,
+    Endpoint::RerankV2,
+    Endpoint::Score,
+    Endpoint::Tokenize,
+    Endpoint::Detokenize,
+    Endpoint::Files,
+    Endpoint::Batches,
+    Endpoint::FineTuning,
+    Endpoint::VectorStores,
 ];
 
 /// Why a candidate cannot take the request now, and when it may; `None`: it can. `unwell` is the
@@ -142,6 +198,9 @@ pub fn no_candidate(
     if !provider.vendor.serves(endpoint) {
         return format!("its type has no {}", endpoint.name());
     }
+    if !endpoint.has_model() {
+        return String::from("`passthrough.provider` is another one");
+    }
     if candidates().any(|candidate| candidate.provider == provider.id) {
         let is_unclaimed = routed.is_some_and(|routed| routed.route.is_unclaimed);
         return String::from(if is_unclaimed {
@@ -197,12 +256,52 @@ pub fn price(row: &Row, prompt: Tokens) -> PriceExplained {
     }
 }
 
+/// A price that is not for tokens, in words.
+#[must_use]
+pub fn unit_price(price: &UnitPrice) -> String {
+    match price {
+        UnitPrice::Hour(price) => format!("{price} USD for an hour of sound"),
+        UnitPrice::Characters(price) => format!("{price} USD for a million characters"),
+        UnitPrice::Request(price) => format!("{price} USD for each request"),
+        UnitPrice::Tokens(prices) => {
+            let KindPrices {
+                text_in, media_in, ..
+            } = &**prices;
+            let (text_out, media_out) = (prices.text_out, prices.media_out);
+            let otherwise = prices.otherwise.as_ref().map(unit_price);
+            let otherwise = otherwise.map_or(String::new(), |other| {
+                format!("; where they are not told: {other}")
+            });
+            format!(
+                "for a million tokens of the request {text_in} USD of text and {media_in} USD of \
+                 media, of the answer {text_out} USD and {media_out} USD{otherwise}"
+            )
+        }
+        UnitPrice::Images(prices) => match &**prices {
+            [only] => format!("{} USD for a picture", only.price),
+            all => {
+                let prices = || all.iter().map(|one| one.price);
+                let (least, most) = (prices().min(), prices().max());
+                let [least, most] = [least, most].map(Option::unwrap_or_default);
+                format!("{least} to {most} USD for a picture, by quality and size")
+            }
+        },
+    }
+}
+
 /// The text of a request that is made up.
 const SHORT: &str = "Hello!";
+/// The boundary of a form that is made up.
+const BOUNDARY: &str = "infermux-form-that-is-made-up";
+/// A second of sound, where nothing but its bytes are known.
+const SOUND_BYTES: usize = 16_000;
 const UNREADABLE: &str = "a parameter is not UTF-8, or has a `%` without two digits behind it";
 const UNKNOWN: &str = "the parameters are `model`, `caller`, `key`, `session` and `endpoint`";
 const WRONG_ENDPOINT: &str = "`endpoint` is one of chat_completions, completions, embeddings, \
-                              messages, responses";
+                              messages, responses, moderations, audio_transcriptions, \
+                              audio_translations, audio_speech, image_generations, image_edits, \
+                              rerank, rerank_v2, score, tokenize, detokenize, files, batches, \
+                              fine_tuning, vector_stores";
 
 #[cfg(test)]
 mod tests {
@@ -231,10 +330,26 @@ mod tests {
     fn each_endpoint_has_a_short_request() {
         for endpoint in EXPLAINED {
             let asked = Asked::read(&format!("endpoint={}", endpoint.name())).unwrap();
+            assert!(
+                endpoint == Endpoint::ChatCompletions || WRONG_ENDPOINT.contains(endpoint.name())
+            );
             let body = asked.body_for("m\"n");
+            if !endpoint.has_model() {
+                assert!(body.is_empty());
+                continue;
+            }
+            if let Some(label) = form_label(endpoint, &body) {
+                let mut form = crate::dialect::form::Reading::new(&label).unwrap();
+                form.push(&body).unwrap();
+                form.finish().unwrap();
+                assert_eq!(form.asks(None).unwrap().0.model, "m\"n");
+                assert_eq!(form.units(form.file_bytes()).millis, Some(1_000));
+                continue;
+            }
             let ask = crate::dialect::ask::read_ask(endpoint.dialect(), &body).unwrap();
             assert_eq!(ask.model, "m\"n");
-            assert!(ask.prompt_bytes > 0, "{}", endpoint.name());
+            let is_prompt = ask.prompt_bytes > 0;
+            assert!(is_prompt || endpoint.is_passed_on(), "{}", endpoint.name());
         }
     }
 

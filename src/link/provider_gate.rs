@@ -459,6 +459,8 @@ struct NotTaken;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::decide::affinity::{Key, Seats};
+    use crate::decide::eligible::Eligible;
 
     fn at(second: u64) -> Instant {
         Instant::from_millis(second * 1_000)
@@ -649,6 +651,45 @@ mod tests {
             is_over.store(1, Ordering::Relaxed);
         });
         assert_eq!(taken.load(Ordering::Relaxed), ROUNDS);
+    }
+
+    #[test]
+    fn conversations_spill_by_what_is_under_way_here_wherever_the_other_places_are() {
+        let gates = [(); 3].map(|()| {
+            ProviderGate::new(Limits {
+                in_flight: Some(100),
+                counts_in_flight: true,
+                origin: Origin::Leased,
+                ..Limits::default()
+            })
+        });
+        // Other instances have the rest of the places.
+        for (gate, part) in gates.iter().zip([2, 5, 40]) {
+            let leases = gate.leases.as_ref().expect("leases");
+            leases.0.give_places(part);
+        }
+        let seats = Seats::new([("a", 1), ("b", 1), ("c", 1)].into_iter());
+        let mut taken = [0_u32; 3];
+        loop {
+            let is_ready = |place: &usize| gates[*place].standing(at(1), 0) == Standing::Ready;
+            let eligible: Eligible = (0..3).filter(is_ready).collect();
+            let in_flight = |place: usize| gates[place].in_flight();
+            let Some(place) = seats.choose(Key(7), 1_250, &eligible, in_flight) else {
+                assert_eq!(eligible, Eligible::NONE);
+                break;
+            };
+            let (mut sum, mut count) = (0, 0);
+            for place in eligible.iter() {
+                assert_eq!(in_flight(place), taken[place]);
+                (sum, count) = (sum + taken[place], count + 1);
+            }
+            let most = (sum * 1_250).div_ceil(count * 1_000);
+            assert!(in_flight(place) <= most, "{taken:?} {place}");
+            assert!(gates[place].take(0).is_some());
+            taken[place] += 1;
+        }
+        // As many as the instance has places for.
+        assert_eq!(taken, [2, 5, 40]);
     }
 
     #[test]

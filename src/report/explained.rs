@@ -125,6 +125,9 @@ pub struct CandidateExplained {
     pub in_flight: Option<u32>,
     /// The prices that hold for the prompt; `None`: not known.
     pub price: Option<PriceExplained>,
+    /// The price of what is not billed by its tokens, in words; `None`: not known.
+    #[serde(default)]
+    pub unit_price: Option<String>,
     /// What the request would cost with an answer of the expected length; `None`: not known.
     pub cost_usd: Option<Dollars>,
     /// The rules that change its parameters, as in `rename max_tokens to max_completion_tokens`.

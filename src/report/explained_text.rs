@@ -159,6 +159,9 @@ fn notes(candidates: &[CandidateExplained]) -> Vec<(&str, Cell)> {
                 Tone::Bad,
             );
         }
+        if let Some(price) = &one.unit_price {
+            note(format!("its price: {price}"), Tone::Neutral);
+        }
         if let Some(changed) = &one.changed {
             note(format!("changed for it: {changed}"), Tone::Neutral);
         }

@@ -100,23 +100,26 @@ pub fn fingerprint<'a>(paths: impl IntoIterator<Item = &'a str>) -> Result<u64, 
 ///
 /// The cryptography provider supports no safe protocol version.
 pub fn client() -> Result<(Arc<ClientConfig>, Vec<String>), String> {
-    let (roots, faults) = host_roots();
+    let HostRoots { roots, faults } = HostRoots::read();
     client_trusting(roots, None).map(|config| (config, faults))
 }
 
 /// The client's side with files of its own: `ca_file` has the authorities that are trusted, in
-/// place of the host's roots, and `own` is presented to servers that want a certificate.
+/// place of the host's roots, and `own` is presented to servers that want a certificate. `host` are
+/// the host's roots, where they were read already.
 ///
 /// # Errors
 ///
 /// A sentence that names the file and what is wrong with it.
 pub fn client_with(
     ca_file: Option<&Path>,
+    host: Option<&HostRoots>,
     own: Option<Own<'_>>,
 ) -> Result<Arc<ClientConfig>, String> {
-    let roots = match ca_file {
-        Some(path) => authorities(path)?,
-        None => host_roots().0,
+    let roots = match (ca_file, host) {
+        (Some(path), _) => authorities(path)?,
+        (None, Some(host)) => host.roots.clone(),
+        (None, None) => HostRoots::read().roots,
     };
     client_trusting(roots, own)
 }
@@ -127,7 +130,7 @@ pub fn client_with(
 ///
 /// A sentence that names the file and what is wrong with it.
 pub fn store(ca_file: Option<&Path>, own: Option<Own<'_>>) -> Result<Arc<ClientConfig>, String> {
-    let mut config = ClientConfig::clone(&*client_with(ca_file, own)?);
+    let mut config = ClientConfig::clone(&*client_with(ca_file, None, own)?);
     config.alpn_protocols.clear();
     Ok(Arc::new(config))
 }
@@ -152,17 +155,46 @@ fn client_trusting(
     Ok(Arc::new(config))
 }
 
-/// The host's roots, and the faults met while reading them.
-fn host_roots() -> (RootCertStore, Vec<String>) {
-    let native = rustls_native_certs::load_native_certs();
-    let mut roots = RootCertStore::empty();
-    roots.add_parsable_certificates(native.certs);
-    let mut faults: Vec<String> = native.errors.iter().map(ToString::to_string).collect();
-    if roots.is_empty() {
-        faults.push("the host has no trust roots; the built-in ones are used".into());
-        roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
+/// The roots that the host trusts (honouring `SSL_CERT_FILE` and `SSL_CERT_DIR`), or Mozilla's
+/// where it has none.
+pub struct HostRoots {
+    roots: RootCertStore,
+    faults: Vec<String>,
+}
+
+impl HostRoots {
+    /// Reads them.
+    #[must_use]
+    pub fn read() -> Self {
+        let native = rustls_native_certs::load_native_certs();
+        let mut roots = RootCertStore::empty();
+        roots.add_parsable_certificates(native.certs);
+        let mut faults: Vec<String> = native.errors.iter().map(ToString::to_string).collect();
+        if roots.is_empty() {
+            faults.push("the host has no trust roots; the built-in ones are used".into());
+            roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
+        }
+        Self { roots, faults }
     }
-    (roots, faults)
+
+    /// The faults met while reading them.
+    #[must_use]
+    pub fn faults(&self) -> &[String] {
+        &self.faults
+    }
+
+    /// A number that changes when they do, in whatever order they are read.
+    #[must_use]
+    pub fn fingerprint(&self) -> u64 {
+        let of_one = |root: &rustls::pki_types::TrustAnchor<'_>| {
+            let mut hasher = DefaultHasher::new();
+            hasher.write(&root.subject);
+            hasher.write(&root.subject_public_key_info);
+            hasher.finish()
+        };
+        let all = self.roots.roots.iter().map(of_one);
+        all.fold(0, u64::wrapping_add)
+    }
 }
 
 fn provider() -> Arc<rustls::crypto::CryptoProvider> {
@@ -183,8 +215,8 @@ mod tests {
                 key_file: path,
             };
             assert!(server(own, None).is_err_and(|fault| fault.contains(told)));
-            assert!(client_with(Some(path), None).is_err_and(|fault| fault.contains(told)));
-            assert!(client_with(None, Some(own)).is_err_and(|fault| fault.contains(told)));
+            assert!(client_with(Some(path), None, None).is_err_and(|fault| fault.contains(told)));
+            assert!(client_with(None, None, Some(own)).is_err_and(|fault| fault.contains(told)));
         }
         assert!(fingerprint(["/nowhere/a.pem"]).is_err_and(|f| f.contains("/nowhere/a.pem")));
     }

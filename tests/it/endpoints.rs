@@ -312,3 +312,88 @@ fn prices_by_units_use_up_budgets() {
     assert_eq!(ask(1).code(), "budget_exceeded");
     router.wait_for_log("\"endpoint\":\"image_generations\"");
 }
+
+#[test]
+fn tokens_of_pictures_and_sound_are_billed_by_their_kind() {
+    let pictures = br#"{"data":[{"b64_json":"AA"}],"usage":{"total_tokens":1260,
+        "input_tokens":204,"output_tokens":1056,
+        "input_tokens_details":{"text_tokens":10,"image_tokens":194}}}"#;
+    let silent = br#"{"data":[{"b64_json":"AA"},{"b64_json":"AA"}]}"#;
+    let sound = br#"{"text":"x","usage":{"type":"tokens","total_tokens":1100,
+        "input_tokens":1000,"input_token_details":{"text_tokens":0,"audio_tokens":1000},
+        "output_tokens":100}}"#;
+    let event: &[u8] = b"data: {\"type\":\"transcript.text.done\",\"text\":\"x\",\"usage\":{\
+        \"type\":\"tokens\",\"input_tokens\":1000,\"output_tokens\":100}}\n\n";
+    let small = r#","n":2,"size":"1024x1024","quality":"low""#;
+    let hard = "budgets: [{caller: team, monthly_usd: 10, action: hard_stop}]\n";
+    for (model, path, more, answer, cost) in [
+        // 10 x 5 + 194 x 10 + 1056 x 40, for a million each.
+        (
+            "gpt-image-1",
+            "/v1/images/generations",
+            "",
+            whole(JSON, pictures),
+            "0.04423",
+        ),
+        // It tells no tokens: two pictures of that size and quality.
+        (
+            "gpt-image-1",
+            "/v1/images/generations",
+            small,
+            whole(JSON, silent),
+            "0.022",
+        ),
+        (
+            "gpt-4o-transcribe",
+            "/v1/audio/transcriptions",
+            "",
+            whole(JSON, sound),
+            "0.0035",
+        ),
+        (
+            "gpt-4o-mini-transcribe",
+            "/v1/audio/transcriptions",
+            r#","stream":true"#,
+            // Its length is announced, and its usage is still that of its last event.
+            whole("Content-Type: text/event-stream\r\n", event),
+            "0.00175",
+        ),
+    ] {
+        let alpha = Recorder::start(answer);
+        let provider = at("alpha", alpha.addr(), "").replace("[m]", &format!("[{model}]"));
+        let provider = provider.replace("nick: m", &format!("nick: {model}"));
+        let router = Router::start(&config_of(&[provider], hard));
+        let answer = if path.ends_with("transcriptions") {
+            let fields = if more.is_empty() { "" } else { STREAM };
+            let form = format!(
+                "--XX\r\nContent-Disposition: form-data; name=model\r\n\r\n{model}\r\n{fields}\
+                 --XX\r\nContent-Disposition: form-data; name=file; filename=a\r\n\r\nabc\r\n\
+                 --XX--\r\n"
+            );
+            let mut client = Client::connect(router.addr());
+            client.send(format!(
+                "POST {path} HTTP/1.1\r\nHost: test\r\nx-infermux-caller: team\r\n\
+                 Content-Type: multipart/form-data; boundary=XX\r\n\
+                 Content-Length: {}\r\n\r\n{form}",
+                form.len()
+            ));
+            client.answer()
+        } else {
+            let body = format!(r#"{{"model":"{model}","prompt":"x"{more}}}"#);
+            ask_with(&router, path, "x-infermux-caller: team\r\n", &body)
+        };
+        assert_eq!(answer.status, 200, "{model}: {}", answer.text());
+        let spent = metric(router.addr(), "infermux_cost_usd_total", &[model]);
+        assert_eq!(format!("{spent}"), cost, "{model}{more}");
+        if !more.contains("stream") {
+            assert_eq!(
+                answer.header("x-infermux-cost"),
+                Some(cost),
+                "{model}{more}"
+            );
+        }
+    }
+}
+
+/// A part that asks for events.
+const STREAM: &str = "--XX\r\nContent-Disposition: form-data; name=stream\r\n\r\ntrue\r\n";

@@ -1,8 +1,11 @@
 //! `infermux explain`: what it says comes true, and it changes nothing.
 
+use std::net::SocketAddr;
+
 use serde_json::{Value, json};
 
 use crate::caller_keys::entry;
+use crate::support::canned::{Recorder, whole};
 use crate::support::client::{Answer, Client, get};
 use crate::support::command::{Ended, end, infermux, text};
 use crate::support::operate::{metric, turn};
@@ -354,7 +357,10 @@ fn operators_alone_may_ask_and_faults_are_told() {
     for (arguments, problem) in [
         (&["--file", "/nowhere/x.json"][..], "/nowhere/x.json: "),
         (&[], "--model <MODEL>"),
-        (&["--model", "m", "--endpoint", "files"], "chat_completions"),
+        (
+            &["--model", "m", "--endpoint", "compact"],
+            "chat_completions",
+        ),
     ] {
         let ended = with_token(arguments);
         assert_eq!(ended.code, Some(1), "{arguments:?}");
@@ -369,3 +375,172 @@ fn operators_alone_may_ask_and_faults_are_told() {
     ]));
     assert_eq!(ended.code, Some(2));
 }
+
+/// A provider at `addr` with these fields, whose health nobody checks.
+fn plain(name: &str, kind: &str, addr: SocketAddr, models: &str) -> String {
+    format!(
+        "  - name: {name}\n    type: {kind}\n    api_key: sk-{name}\n    \
+         base_url: \"http://{addr}\"\n    models: [{models}]\n    \
+         health_check: {{disabled: true}}\n"
+    )
+}
+
+#[test]
+fn other_endpoints_are_explained_with_their_prices_as_they_are_billed() {
+    let told = br#"{"data":[{"url":"u"}],"text":"x","results":[],"tokens":[]}"#;
+    let alpha = Recorder::start(whole(JSON, told));
+    let rest = "pricing:\n  alpha:\n    voice: {per_million_characters: 15}\n    \
+                pictures: {per_image: 0.25}\n    sound: {per_second: 0.5}\n    \
+                texts: {input_per_million: 4, output_per_million: 4}\n\
+                server: {shards: 1}\n\
+                budgets: [{caller: team, monthly_usd: 1, action: hard_stop}]\n";
+    let config = config_of(
+        &[
+            plain(
+                "alpha",
+                "openai",
+                alpha.addr(),
+                "voice, pictures, sound, texts, dear",
+            ),
+            plain("claude", "anthropic", alpha.addr(), "voice, dear"),
+        ],
+        rest,
+    );
+    let router = Router::start(&config);
+    let folder = Folder::new();
+    let post = |path: &str, body: &str| {
+        let mut client = Client::connect(router.addr());
+        client.post_with(path, "x-infermux-caller: team\r\n", body);
+        client.answer()
+    };
+    for (endpoint, path, body, price, cost) in [
+        (
+            "audio_speech",
+            "/v1/audio/speech",
+            json!({"model": "voice", "input": "twelve chars"}),
+            "15 USD for a million characters",
+            0.00018,
+        ),
+        (
+            "image_generations",
+            "/v1/images/generations",
+            json!({"model": "pictures", "prompt": "x"}),
+            "0.25 USD for a picture",
+            0.25,
+        ),
+        (
+            "tokenize",
+            "/tokenize",
+            json!({"model": "dear", "prompt": "x"}),
+            "",
+            0.0,
+        ),
+    ] {
+        let file = folder.write("request.json", body.to_string());
+        let asked = [
+            "--endpoint",
+            endpoint,
+            "--caller",
+            "team",
+            "--file",
+            text(&file),
+        ];
+        let before = alpha.seen().len();
+        let (code, found) = report(&router, &asked);
+        assert_eq!(code, Some(0), "{found}");
+        assert_eq!(alpha.seen().len(), before, "nobody is asked");
+        assert_eq!(found["chosen"], "alpha");
+        let one = candidate(&found, "alpha");
+        assert_eq!(one["unit_price"].as_str().unwrap_or_default(), price);
+        assert_eq!(one["cost_usd"].as_f64(), Some(cost), "{one}");
+        let answer = post(path, &body.to_string());
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        let billed = answer.header("x-infermux-cost").expect("a cost");
+        assert_eq!(billed.parse::<f64>().ok(), Some(cost), "{endpoint}");
+        let others = found["others"].as_array().expect("a list");
+        let reason = format!("its type has no {endpoint}");
+        let told = |one: &Value| one["provider"] == "claude" && one["reason"] == reason;
+        // Of a model that it does not have, another reason may come first.
+        assert!(others.iter().any(told), "{found}");
+    }
+    // A second of sound, where there is no file; a form's own bytes, where there is one.
+    let (_, found) = report(
+        &router,
+        &["--endpoint", "audio_transcriptions", "--model", "sound"],
+    );
+    assert_eq!(candidate(&found, "alpha")["cost_usd"].as_f64(), Some(0.5));
+    let form = "--a b\r\nContent-Disposition: form-data; name=model\r\n\r\nsound\r\n--a b--\r\n";
+    for (form, cost) in [
+        (form.replace("a b", "ab"), Some(0.0)),
+        (form.to_owned(), None),
+    ] {
+        let file = folder.write("form", form);
+        let asked = ["--endpoint", "audio_transcriptions", "--file", text(&file)];
+        let (code, found) = report(&router, &asked);
+        assert_eq!(code, Some(i32::from(cost.is_none())), "{found}");
+        match cost {
+            Some(_) => assert_eq!(candidate(&found, "alpha")["cost_usd"].as_f64(), cost),
+            None => assert_eq!(found["refusal"]["code"], "invalid_request"),
+        }
+    }
+}
+
+#[test]
+fn what_has_no_price_is_refused_as_it_is_explained() {
+    let alpha = Recorder::start(whole(JSON, b"{}"));
+    let hard = "budgets: [{caller: team, monthly_usd: 1, action: hard_stop}]\n";
+    let passed = format!("{hard}passthrough: {{provider: alpha}}\n");
+    let images = (
+        "image_generations",
+        "/v1/images/generations",
+        r#"{"model":"dear","prompt":"x"}"#,
+    );
+    for (rest, (endpoint, path, body), told) in [
+        (hard, images, Some((403, "unpriced_endpoint"))),
+        (
+            hard,
+            ("files", "/v1/files", "{}"),
+            Some((404, "unknown_url")),
+        ),
+        (&passed, ("files", "/v1/files", "{}"), None),
+        (
+            &passed,
+            ("batches", "/v1/batches", "{}"),
+            Some((403, "unpriced_endpoint")),
+        ),
+    ] {
+        let providers = [
+            plain("alpha", "openai", alpha.addr(), "dear"),
+            plain("beta", "openai", alpha.addr(), "dear"),
+        ];
+        let router = Router::start(&config_of(&providers, rest));
+        let mut asked = vec!["--endpoint", endpoint, "--caller", "team"];
+        if endpoint == "image_generations" {
+            asked.extend(["--model", "dear"]);
+        }
+        let (code, found) = report(&router, &asked);
+        let mut client = Client::connect(router.addr());
+        client.post_with(path, "x-infermux-caller: team\r\n", body);
+        let answer = client.answer();
+        match told {
+            Some((status, error)) => {
+                assert_eq!(code, Some(1));
+                let refusal = &found["refusal"];
+                assert_eq!(refusal["status"], status, "{found}");
+                assert_eq!(refusal["code"], error);
+                assert_eq!(answer.status, status);
+                assert_eq!(answer.json()["error"]["message"], refusal["message"]);
+            }
+            None => {
+                assert_eq!((code, &found["chosen"]), (Some(0), &json!("alpha")));
+                let others = json!([
+                    {"provider": "beta", "reason": "`passthrough.provider` is another one"},
+                ]);
+                assert_eq!(found["others"], others);
+                assert_eq!(answer.header("x-infermux-provider"), Some("alpha"));
+            }
+        }
+    }
+}
+
+const JSON: &str = "Content-Type: application/json\r\n";

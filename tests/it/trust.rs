@@ -182,6 +182,39 @@ fn a_reload_reads_the_files_of_providers_again() {
     assert_eq!(ask(&router).status, 200);
 }
 
+#[test]
+fn a_reload_reads_the_hosts_roots_again() {
+    let alpha = mock(json!({"name": "alpha"}));
+    let folder = Folder::new();
+    let (old, new) = (
+        Papers::for_names(&["localhost"]),
+        Papers::for_names(&["localhost"]),
+    );
+    let front = Forwarder::start(alpha.address(), Tls::Inside(old.server()));
+    let provider = sealed(&alpha, &front, "", &[]);
+    let config = config_of(&[provider], "server: {shards: 1}\n");
+    let roots = folder.write("roots.pem", &old.ca_pem);
+    let router = Start::with(&config).env("SSL_CERT_FILE", text(&roots)).go();
+    assert_eq!(ask(&router).status, 200);
+    assert_eq!(router.reload(&config).json()["changed"], json!([]));
+    assert_eq!(ask(&router).status, 200);
+    assert_eq!(front.connections(), 1, "the connection stays");
+    folder.write("roots.pem", &new.ca_pem);
+    assert_eq!(ask(&router).status, 200, "not before the reload");
+    let changed = router.reload(&config).json()["changed"].clone();
+    assert_eq!(changed, json!(["the host's trusted root certificates"]));
+    let answer = ask(&router);
+    assert_eq!(answer.status, 502, "{}", answer.text());
+    assert!(
+        answer.text().contains("is not trusted"),
+        "{}",
+        answer.text()
+    );
+    folder.write("roots.pem", format!("{}{}", new.ca_pem, old.ca_pem));
+    assert_eq!(router.reload(&config).status, 200);
+    assert_eq!(ask(&router).status, 200);
+}
+
 /// The answer to a caller that makes its handshake with these settings; `None`: it was refused.
 fn served(router: &Router, outside: Tls) -> Option<u16> {
     let tunnel = Forwarder::start(router.addr(), outside);

@@ -235,6 +235,7 @@ pub(super) fn serve_with<'a>(job: &mut Job<'a>, model: &'a str) -> Result<(), Re
     let shard: &'a Shard = job.shard;
     let routed = choose::route(shard, job.endpoint, model);
     job.routed = routed.ok_or(Refusal::ModelNotFound { model })?;
+    job.is_steered |= job.routed.route.affinity.is_some();
     (job.model, job.model_override) = (model, Some(model));
     job.asked_in.set(None);
     job.model_json = Some(json::quoted(model));

@@ -21,6 +21,20 @@ pub(super) async fn read(job: &mut Job<'_>, caller: &mut Caller) -> Result<(), R
     let Some(policy) = job.routed.route.affinity else {
         return Ok(());
     };
+    job.is_steered = true;
+    find(job, caller, policy).await?;
+    if job.conversation.is_some() {
+        let turns = &job.shard.era.routes[job.routed.id.index()].kept_turns;
+        job.routed.turns.clone_from(turns);
+    }
+    Ok(())
+}
+
+async fn find(
+    job: &mut Job<'_>,
+    caller: &mut Caller,
+    policy: Affinity,
+) -> Result<(), Refusal<'static>> {
     let request = job.request;
     let label = request.attribution.caller.as_ref().map(Label::as_str);
     let owner = affinity::owner(request.principal.as_ref(), label);
@@ -54,6 +68,9 @@ pub(super) fn explained(
     let session = session.filter(|_| policy.by.asks_for_session());
     let named = session.and_then(|name| affinity::of_name(owner, name));
     named.or_else(|| {
+        if job.form().is_some() {
+            return None;
+        }
         let asked = (job.endpoint, &*job.ask.model);
         affinity::of_body(&sought(policy, owner, asked), body)
     })
@@ -70,7 +87,6 @@ fn sought(policy: Affinity, owner: u64, (endpoint, model): (Endpoint, &str)) -> 
 
 /// The candidate among the `eligible` that takes the request as one of its conversation; `None`:
 /// the strategy chooses.
-#[inline]
 pub(super) fn pick(job: &Job<'_>, eligible: &Eligible) -> Option<usize> {
     let policy = job.routed.route.affinity?;
     let (key, seats) = kept(job)?;
@@ -82,7 +98,6 @@ pub(super) fn pick(job: &Job<'_>, eligible: &Eligible) -> Option<usize> {
 }
 
 /// Where a request of the job that the candidate `place` takes has gone; `None`: nobody asks.
-#[inline]
 pub(super) fn stay(job: &Job<'_>, place: usize) -> Option<Stay> {
     job.routed.route.affinity?;
     Some(match first(job) {

@@ -101,11 +101,14 @@ pub(super) fn unwell(shard: &Shard, id: ProviderId, cause: Cause) -> Cow<'static
     }
 }
 
-/// The candidate that has made what the request brings back sealed, if it can take the request.
-pub(super) fn preferred(job: &Job<'_>, eligible: &Eligible) -> Option<usize> {
-    let maker = job.pins.preferred()?;
-    let mut places = eligible.iter();
-    places.find(|place| job.routed.route.candidates[*place].provider == maker)
+/// The candidate that a steered request goes to: the one that has made what it brings back sealed,
+/// or that keeps its conversation; `None`: the strategy chooses.
+pub(super) fn steered(job: &Job<'_>, eligible: &Eligible) -> Option<usize> {
+    let preferred = job.pins.preferred().and_then(|maker| {
+        let mut places = eligible.iter();
+        places.find(|place| job.routed.route.candidates[*place].provider == maker)
+    });
+    preferred.or_else(|| affinity::pick(job, &with_room(job, eligible)))
 }
 
 /// Those of the eligible candidates that come first: all that have room for the prompt, where any
@@ -134,7 +137,7 @@ pub(super) fn too_small(job: &Job<'_>, place: usize) -> Eligible {
     room::too_small(count, place, job.prompt(), |place| job.window_at(place))
 }
 
-/// The candidate that takes the request.
+/// The candidate that the strategy chooses.
 pub(super) fn pick(
     job: &Job<'_>,
     (ticket, random): (u64, u64),
@@ -142,9 +145,6 @@ pub(super) fn pick(
 ) -> Option<usize> {
     let Job { shard, routed, .. } = job;
     let eligible = &with_room(job, eligible);
-    if let Some(place) = affinity::pick(job, eligible) {
-        return Some(place);
-    }
     let candidates = &routed.route.candidates;
     let latencies = match routed.route.strategy {
         Strategy::LeastLatency => candidates
@@ -175,9 +175,6 @@ pub(super) fn pick(
 /// The request's number on its route. Where no number is needed, none is taken, because all shards
 /// share the counter.
 pub(super) fn ticket(job: &Job<'_>) -> u64 {
-    if job.conversation.is_some() {
-        return 0;
-    }
     match job.routed.route.strategy {
         Strategy::RoundRobin | Strategy::LeastLatency | Strategy::CostWeighted => {
             match &job.routed.turns {

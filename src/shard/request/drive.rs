@@ -12,6 +12,7 @@ use crate::base::endpoint::Endpoint;
 use crate::base::time::Instant;
 use crate::base::tokens::Tokens;
 
+use crate::decide::eligible::Eligible;
 use crate::decide::outcome::{Outcome, Verdict};
 use crate::dialect::ask::{Ask, read_ask};
 use crate::exchange::refusal::Refusal;
@@ -254,9 +255,10 @@ impl<'d, 'a> Drive<'d, 'a> {
             let waited = parts::survey_later(self.job, wanted, &mut self.now);
             survey = Box::pin(waited).await.unwrap_or(survey);
         }
-        let preferred = choose::preferred(self.job, &survey.eligible);
-        let pick = || choose::pick(self.job, self.numbers, &survey.eligible);
-        let place = preferred.or_else(pick);
+        let place = match self.job.is_steered {
+            true => self.steered(&survey.eligible),
+            false => choose::pick(self.job, self.numbers, &survey.eligible),
+        };
         let is_begun = self.job.parcel.is_some_and(Parcel::is_begun);
         let place = place.filter(|_| !is_begun);
         let action = self.course.chosen(place, survey.later);
@@ -264,6 +266,20 @@ impl<'d, 'a> Drive<'d, 'a> {
             self.nobody = Some(survey);
         }
         action
+    }
+
+    /// The candidate that a steered request goes to, and whether it stays with its conversation.
+    #[inline(never)]
+    fn steered(&mut self, eligible: &Eligible) -> Option<usize> {
+        let place = choose::steered(self.job, eligible);
+        let place = place.or_else(|| choose::pick(self.job, self.numbers, eligible));
+        match place {
+            Some(place) => self.record.stay = affinity::stay(self.job, place),
+            // Where nobody was asked, it has gone nowhere.
+            None if self.record.asked.is_none() => self.record.stay = None,
+            None => {}
+        }
+        place
     }
 
     /// Writes the request in the dialect of the candidate, and takes one of its permits.
@@ -300,7 +316,6 @@ impl<'d, 'a> Drive<'d, 'a> {
         job.permit.replace(Some(permit));
         self.record.attempts = self.course.count();
         self.record.asked = Some(job.asked(place));
-        self.record.stay = affinity::stay(job, place);
         Ok(action)
     }
 

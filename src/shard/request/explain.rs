@@ -8,8 +8,10 @@ use std::sync::Arc;
 
 use crate::base::endpoint::Endpoint;
 use crate::base::limits::EXPLAINED_BODY_BYTES_MAX;
-use crate::dialect::ask::{Ask, AskFault, read_ask};
+use crate::dialect::ask::{Ask, read_ask};
+use crate::dialect::passed_on;
 use crate::exchange::explain::{self, Asked};
+use crate::exchange::passed;
 use crate::exchange::pins::Pins;
 use crate::exchange::refusal::Refusal;
 use crate::exchange::request::Request;
@@ -25,6 +27,7 @@ use crate::shard::request::allowed;
 use crate::shard::request::choose;
 use crate::shard::request::job::{Begun, Job};
 use crate::shard::request::local::{self, Answer};
+use crate::shard::request::parcel::{self, Parcel};
 use crate::shard::request::pins;
 use crate::shard::request::record::Record;
 use crate::shard::request::refuse;
@@ -73,28 +76,21 @@ async fn explain<'q>(
     if !held.grow_to(at.len().saturating_mul(3)) {
         return Err(Refusal::Overloaded);
     }
-    let body = match (&asked.model, at.is_empty()) {
-        (_, false) => caller.bytes[at.clone()].to_vec(),
-        (Some(model), true) => asked.body_for(model),
-        (None, true) => return Err(Refusal::InvalidRequest(NOTHING_ASKED)),
-    };
-    let body = Arc::new(body);
+    let body = Arc::new(body_of(asked, &caller.bytes[at.clone()])?);
     let mut told = who.begun(asked.endpoint);
-    let (mut ask, named) = match read(shard, asked.endpoint, &body).await? {
-        Ok(read) => read,
-        Err(fault) => {
-            let why = &fault.to_string();
-            return Ok(refused(told, &Refusal::InvalidRequest(why), asked));
-        }
-    };
-    if let Some(model) = &asked.model {
-        let quoted = String::from_utf8(json::quoted(model)).unwrap_or_default();
-        (ask.model, ask.model_json) = (Cow::Borrowed(model.as_str()), quoted.into());
+    if !asked.endpoint.has_model() && shard.plan.routes.passthrough.is_none() {
+        let (path, near) = (asked.endpoint.path(), None);
+        return Ok(refused(told, &Refusal::UnknownUrl { path, near }, asked));
     }
+    let read = match read(shard, asked.endpoint, &body).await? {
+        Ok(read) => read.with_model_of(asked),
+        Err(why) => return Ok(refused(told, &Refusal::InvalidRequest(&why), asked)),
+    };
+    let Read { ask, named, parcel } = read;
     (told.model, told.stream) = (ask.model.clone().into_owned(), ask.stream);
     who.admit(&mut told, asked.endpoint, (&ask.model, &named));
     let Some(routed) = choose::route(shard, asked.endpoint, &ask.model) else {
-        let refusal = Refusal::ModelNotFound { model: &ask.model };
+        let refusal = choose::not_found(shard, asked.endpoint, &ask.model);
         told.others = others(shard, (asked.endpoint, &ask.model), None);
         return Ok(refused(told, &refusal, asked));
     };
@@ -113,7 +109,7 @@ async fn explain<'q>(
         ask: &ask,
         routed,
         pins,
-        parcel: None,
+        parcel: parcel.as_ref(),
     };
     route(begun.job(shard, request), told, (&who, asked, body)).await
 }
@@ -151,17 +147,85 @@ async fn route<'q>(
     Ok(told)
 }
 
-/// What the body asks for, and the models that it names besides. A helper thread reads it.
+/// The body that is explained: the one that was sent, else one that is made up.
+///
+/// # Errors
+///
+/// Nothing says what is asked for.
+fn body_of<'q>(asked: &Asked, sent: &[u8]) -> Result<Vec<u8>, Refusal<'q>> {
+    match &asked.model {
+        _ if !sent.is_empty() => Ok(sent.to_vec()),
+        Some(model) => Ok(asked.body_for(model)),
+        None if !asked.endpoint.has_model() => Ok(Vec::new()),
+        None => Err(Refusal::InvalidRequest(NOTHING_ASKED)),
+    }
+}
+
+/// What was read of a request's body.
+struct Read {
+    /// What it asks for.
+    ask: Ask<'static>,
+    /// The models that it names besides.
+    named: Vec<String>,
+    /// What is known besides, if it is passed on as it is.
+    parcel: Option<Parcel>,
+}
+
+impl Read {
+    /// Reads the `body`, as that of a request is read.
+    ///
+    /// # Errors
+    ///
+    /// Why it cannot be read.
+    fn of(endpoint: Endpoint, body: &[u8]) -> Result<Self, String> {
+        if !endpoint.has_model() {
+            let path = endpoint.path().trim_start_matches("/v1");
+            return Ok(Self {
+                ask: Ask::of_form("", 0),
+                named: Vec::new(),
+                parcel: passed::at(path).as_ref().map(Parcel::of_passed),
+            });
+        }
+        if let Some(label) = explain::form_label(endpoint, body) {
+            let read = parcel::read_whole_form(&label, body);
+            let (ask, parcel) = read.map_err(|fault| fault.to_string())?;
+            return Ok(Self {
+                ask,
+                named: Vec::new(),
+                parcel: Some(parcel),
+            });
+        }
+        let ask = read_ask(endpoint.dialect(), body).map_err(|fault| fault.to_string())?;
+        let mut ask = ask.into_owned();
+        let parcel = endpoint.is_passed_on().then(|| {
+            let asked = passed_on::asked(endpoint, body);
+            Parcel::of_json(asked, &mut ask, body.len())
+        });
+        Ok(Self {
+            ask,
+            named: allowed::fallbacks(body),
+            parcel,
+        })
+    }
+
+    /// The same, for the model that is named besides the body.
+    fn with_model_of(mut self, asked: &Asked) -> Self {
+        if let Some(model) = asked.model.as_ref().filter(|_| asked.endpoint.has_model()) {
+            let quoted = String::from_utf8(json::quoted(model)).unwrap_or_default();
+            (self.ask.model, self.ask.model_json) = (Cow::Owned(model.clone()), quoted.into());
+        }
+        self
+    }
+}
+
+/// What the body asks for. A helper thread reads it.
 async fn read(
     shard: &Shard,
     endpoint: Endpoint,
     body: &Arc<Vec<u8>>,
-) -> Result<Result<(Ask<'static>, Vec<String>), AskFault>, Refusal<'static>> {
+) -> Result<Result<Read, String>, Refusal<'static>> {
     let body = Arc::clone(body);
-    let work = move || {
-        let ask = read_ask(endpoint.dialect(), &body)?.into_owned();
-        Ok((ask, allowed::fallbacks(&body)))
-    };
+    let work = move || Read::of(endpoint, &body);
     help::make(&shard.helpers, WhenFull::Refuse, work).await
 }
 

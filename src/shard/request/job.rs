@@ -67,6 +67,9 @@ pub struct Job<'a> {
     pub pins: Pins,
     /// The conversation that it belongs to, where conversations are kept together.
     pub conversation: Option<Found>,
+    /// Whether something besides the strategy may say who takes it: what it refers to, or its
+    /// conversation.
+    pub is_steered: bool,
     /// The places in `input` of what it is sent again without, since nobody can open that.
     pub removable: RefCell<Vec<usize>>,
     /// What is known besides of a request that is passed on as it is.
@@ -110,6 +113,7 @@ impl<'a> Begun<'a> {
             model: &self.ask.model,
             model_override: None,
             model_json: None,
+            is_steered: self.pins.preferred().is_some(),
             routed: self.routed,
             pins: self.pins,
             conversation: None,

@@ -46,18 +46,12 @@ pub async fn read(
     (endpoint, at): (Endpoint, Range<usize>),
     ask: &mut Ask<'_>,
 ) -> Result<Parcel, Refusal<'static>> {
-    if ask.prompt_bytes == 0 {
-        // What is to be read stands under other names than in prompts.
-        ask.prompt_bytes = at.len();
-    }
+    let length = at.len();
     let asked = look(shard, caller, at, move |body| {
         passed_on::asked(endpoint, body)
     })
     .await?;
-    Ok(Parcel {
-        asked,
-        ..Parcel::default()
-    })
+    Ok(Parcel::of_json(asked, ask, length))
 }
 
 /// Reads a form, or its beginning, which stands `at` there. `named` is the model that the path
@@ -88,20 +82,51 @@ pub async fn read_form(
         Some(BodyDecoder::Length(left)) => *left,
         Some(BodyDecoder::Chunked(_) | BodyDecoder::Close) => 0,
     };
+    let (ask, mut parcel) = read_of(&mut reading, left, named)?;
+    parcel.reading = RefCell::new(caller.upload.is_some().then_some(reading));
+    Ok((ask, parcel))
+}
+
+/// Reads a whole form whose `Content-Type` is this.
+///
+/// # Errors
+/// The form is malformed, or names no model.
+pub fn read_whole_form(content_type: &[u8], form: &[u8]) -> Result<(Ask<'static>, Parcel), Fault> {
+    let mut reading = Reading::new(content_type)?;
+    reading.push(form)?;
+    reading.finish()?;
+    read_of(&mut reading, 0, None)
+}
+
+/// What a form asks for, of which `left` bytes are to come.
+fn read_of(
+    reading: &mut Reading,
+    left: u64,
+    named: Option<&str>,
+) -> Result<(Ask<'static>, Parcel), Fault> {
     let (ask, form) = reading.asks(named)?;
-    let asked = reading.units(reading.file_bytes().saturating_add(left));
     let parcel = Parcel {
-        asked,
+        asked: reading.units(reading.file_bytes().saturating_add(left)),
         form: Some(form),
-        passed: None,
-        told: Cell::default(),
-        reading: RefCell::new(caller.upload.is_some().then_some(reading)),
-        is_begun: Cell::default(),
+        ..Parcel::default()
     };
     Ok((ask, parcel))
 }
 
 impl Parcel {
+    /// A request whose JSON body has this length, and is for these units.
+    #[must_use]
+    pub fn of_json(asked: Units, ask: &mut Ask<'_>, length: usize) -> Self {
+        if ask.prompt_bytes == 0 {
+            // What is to be read stands under other names than in prompts.
+            ask.prompt_bytes = length;
+        }
+        Self {
+            asked,
+            ..Self::default()
+        }
+    }
+
     /// A request that names no model.
     #[must_use]
     pub fn of_passed(passed: &Passed) -> Self {

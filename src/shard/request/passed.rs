@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::base::limits::STREAM_READ_BYTES;
 use crate::decide::outcome::{Failure, Outcome, Waiting};
+use crate::decide::units::Units;
 use crate::dialect::passed_on;
 use crate::exchange::answer_head::{self, AnswerHead};
 use crate::exchange::course::Course;
@@ -27,6 +28,7 @@ use crate::wire::head::Framing;
 use crate::wire::inflate::Inflate;
 use crate::wire::known::Known;
 use crate::wire::seen::Seen;
+use crate::wire::usage::Usage;
 
 /// Whether the answer whose head has been read is passed on as it comes: what is no JSON, and what
 /// answers a request without a model.
@@ -273,7 +275,10 @@ impl<'a> Passing<'_, '_, 'a> {
             }
         };
         let mut totals = headers::Totals::default();
-        if let Framing::Length(length) = self.framing {
+        // What events have used, the last of them tells.
+        if let Framing::Length(length) = self.framing
+            && self.media != Media::Events
+        {
             let length = usize::try_from(length).unwrap_or(usize::MAX);
             let used = attempt.used(None, if self.is_text { length } else { 0 });
             totals = used.totals();
@@ -383,12 +388,24 @@ impl<'a> Passing<'_, '_, 'a> {
     fn used(&self) -> Used {
         let told = || {
             let usage = match self.media {
-                Media::Events => passed_on::usage_in(&self.tail),
+                Media::Events => self.told(),
                 Media::Json | Media::Unsaid | Media::Form | Media::Foreign => None,
             };
             self.attempt.used(usage, self.text_bytes)
         };
         self.used.unwrap_or_else(told)
+    }
+
+    /// The usage that the last events tell; the request's units learn of it, too.
+    fn told(&self) -> Option<Usage> {
+        let (usage, tokens) = passed_on::usage_in(&self.tail)?;
+        if let Some(parcel) = self.attempt.job.parcel {
+            parcel.tell(Units {
+                tokens,
+                ..Units::default()
+            });
+        }
+        Some(usage)
     }
 
     /// Takes note of what is ready.

@@ -53,12 +53,14 @@ pub fn tariff(job: &Job<'_>, place: usize) -> Option<Tariff> {
     })
 }
 
-/// What these tokens cost; tokens without a price cost nothing.
-fn cost(job: &Job<'_>, place: usize, counts: &Counts) -> NanoUsd {
+/// What the request is expected to cost at a candidate with these tokens; `None`: nobody knows the
+/// price.
+#[must_use]
+pub fn cost(job: &Job<'_>, place: usize, counts: &Counts) -> Option<NanoUsd> {
     if let Some(parcel) = job.parcel {
         return unit_cost::expected(job, place, counts, &parcel.asked);
     }
-    row(job, place).map_or(NanoUsd::ZERO, |row| pricing::cost(counts, &row))
+    row(job, place).map(|row| pricing::cost(counts, &row))
 }
 
 /// What a prompt of `tokens` would cost at each candidate, in their order.
@@ -69,7 +71,9 @@ pub fn prompt_costs(job: &Job<'_>, tokens: Tokens) -> Vec<NanoUsd> {
         ..Counts::default()
     };
     let places = 0..job.routed.route.candidates.len();
-    places.map(|place| cost(job, place, &counts)).collect()
+    places
+        .map(|place| cost(job, place, &counts).unwrap_or_default())
+        .collect()
 }
 
 /// What the request is expected to use; where it sets no bound to its answer, one as long as the
@@ -101,7 +105,9 @@ pub fn estimate(job: &Job<'_>, expected: &Counts) -> Ask {
     let places = 0..job.routed.route.candidates.len();
     for place in places.filter(|place| job.routed.is_candidate(*place)) {
         let costs = match job.parcel {
-            Some(_) => Some([&prompt, expected].map(|counts| cost(job, place, counts))),
+            Some(_) => {
+                Some([&prompt, expected].map(|counts| cost(job, place, counts).unwrap_or_default()))
+            }
             None => row(job, place)
                 .map(|row| [&prompt, expected].map(|counts| pricing::cost(counts, &row))),
         };

@@ -5,12 +5,15 @@ use crate::base::money::NanoUsd;
 use crate::base::tokens::{Counts, Tokens};
 use crate::config::scope::{BudgetAction, Enforce};
 use crate::decide::pricing;
-use crate::decide::units::Units;
+use crate::decide::units::{UnitPrice, Units};
 use crate::exchange::refusal::Refusal;
+use crate::exchange::request::Request;
+use crate::exchange::scopes::Scopes;
 use crate::link::meters::Priced;
 use crate::report::access_line::Counted;
 use crate::shard::request::job::Job;
 use crate::shard::request::used::Used;
+use crate::shard::state::shard::Shard;
 use crate::wire::usage::Usage;
 
 /// What a request has used at the candidate `place`, as its answer tells it; else by `estimate`.
@@ -34,10 +37,22 @@ pub fn used(job: &Job<'_>, place: usize, units: &Units, estimate: Used) -> Used 
     }
 }
 
-/// What the request is expected to cost at the candidate `place`.
+/// What the request is expected to cost at the candidate `place`; `None`: nobody knows the price.
 #[must_use]
-pub fn expected(job: &Job<'_>, place: usize, counts: &Counts, units: &Units) -> NanoUsd {
-    cost(job, place, (counts, Counted::ByEstimate), units).unwrap_or_default()
+pub fn expected(job: &Job<'_>, place: usize, counts: &Counts, units: &Units) -> Option<NanoUsd> {
+    if job.is_free() {
+        return Some(NanoUsd::ZERO);
+    }
+    cost(job, place, (counts, Counted::ByEstimate), units)
+}
+
+/// What the model of the candidate `place` costs that is not billed by its tokens.
+#[must_use]
+pub fn price<'a>(job: &Job<'a>, place: usize) -> Option<&'a UnitPrice> {
+    let shard: &'a Shard = job.shard;
+    let provider = job.provider_at(place);
+    let purse = &shard.era.purse;
+    purse.unit_price(&shard.plan, provider, job.model_at(place))
 }
 
 /// The cost of these tokens, or of these units; `None`: nobody knows the price.
@@ -47,17 +62,13 @@ fn cost(
     (counts, counted): (&Counts, Counted),
     units: &Units,
 ) -> Option<NanoUsd> {
-    let (shard, candidate) = (job.shard, &job.routed.route.candidates[place]);
-    let (plan, purse) = (&shard.plan, &shard.era.purse);
+    let (plan, purse) = (&job.shard.plan, &job.shard.era.purse);
     let row = purse.row(plan, job.routed.id, place, job.model);
     let by_tokens = || row.map(|row| pricing::cost(counts, &row));
     if counted == Counted::ByProvider && row.is_some() {
         return by_tokens();
     }
-    let provider = plan.provider(candidate.provider);
-    let by_units = purse
-        .unit_price(plan, provider, job.model_at(place))
-        .and_then(|price| price.of(units));
+    let by_units = price(job, place).and_then(|price| price.of(units));
     by_units.or_else(by_tokens).or(plan.passthrough.assume_usd)
 }
 
@@ -66,10 +77,22 @@ fn cost(
 /// # Errors
 /// It passes one.
 pub fn check_priced<'a>(job: &Job<'a>) -> Result<(), Refusal<'a>> {
-    let Some(parcel) = job.parcel else {
+    if job.parcel.is_none() {
         return Ok(());
-    };
-    let Some(scopes) = job.request.scopes().filter(|_| !job.is_free()) else {
+    }
+    let request: &'a Request = job.request;
+    match request.scopes() {
+        Some(scopes) => check_priced_for(job, &scopes),
+        None => Ok(()),
+    }
+}
+
+/// As [`check_priced`], for a request that passes these scopes.
+///
+/// # Errors
+/// It passes such a budget.
+pub fn check_priced_for<'a>(job: &Job<'a>, scopes: &Scopes<'_>) -> Result<(), Refusal<'a>> {
+    let Some(parcel) = job.parcel.filter(|_| !job.is_free()) else {
         return Ok(());
     };
     let mut budgets = scopes

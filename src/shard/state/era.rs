@@ -15,6 +15,7 @@ use crate::exchange::masks::Masks;
 use crate::exchange::outbound::Prefixes;
 use crate::exchange::purse::Purse;
 use crate::ledger::terms::Terms;
+use crate::link::gate::Turns;
 use crate::link::recorder::Recorders;
 use crate::wire::json;
 
@@ -129,6 +130,8 @@ pub struct RouteExtras {
     pub rotation: Rotation,
     /// The candidates as conversations see them, where conversations are kept together.
     pub seats: Option<Seats>,
+    /// The turns that kept conversations take, so that they take none of the other requests'.
+    pub kept_turns: Option<Arc<Turns>>,
     /// By candidate: the provider's name for the model as a JSON string, where it has one.
     pub models: Box<[Option<Box<[u8]>>]>,
 }
@@ -146,6 +149,7 @@ impl RouteExtras {
             Self {
                 rotation: Rotation::new(&weights),
                 seats: route.affinity.map(|_| Seats::new(seats)),
+                kept_turns: route.affinity.map(|_| Arc::default()),
                 models,
             }
         });

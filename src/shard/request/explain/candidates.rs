@@ -1,10 +1,8 @@
 //! The candidates of a request that is explained, and the order in which they would be asked.
 
-use crate::base::money::NanoUsd;
 use crate::base::time::Instant;
 use crate::base::tokens::{Counts, Tokens};
 use crate::decide::eligible::Eligible;
-use crate::decide::pricing;
 use crate::exchange::explain;
 use crate::exchange::refusal::{Down, Refusal};
 use crate::exchange::route::Survey;
@@ -14,6 +12,7 @@ use crate::shard::request::affinity;
 use crate::shard::request::choose;
 use crate::shard::request::job::Job;
 use crate::shard::request::spend;
+use crate::shard::request::unit_cost;
 use crate::sys::clock;
 
 /// What the gates say of a request's candidates, and who would be asked.
@@ -40,8 +39,8 @@ impl Prospect {
         let (mut order, mut tried, mut left) = (Vec::new(), Eligible::NONE, survey.eligible);
         let most = usize::try_from(job.shard.plan.failover.max_attempts).unwrap_or(usize::MAX);
         while order.len() < most {
-            let preferred = choose::preferred(job, &left);
-            let Some(place) = preferred.or_else(|| choose::pick(job, numbers, &left)) else {
+            let steered = choose::steered(job, &left);
+            let Some(place) = steered.or_else(|| choose::pick(job, numbers, &left)) else {
                 break;
             };
             order.push(place);
@@ -94,7 +93,7 @@ impl Prospect {
         let row = spend::row(job, place);
         let latency = shard.latency(provider.id);
         let turn = self.order.iter().position(|one| *one == place);
-        let cost = |row: &pricing::Row| -> NanoUsd { pricing::cost(&self.expected, row) };
+        let unit_price = job.parcel.and_then(|_| unit_cost::price(job, place));
         CandidateExplained {
             provider: provider.name.to_string(),
             model: job.model_at(place).to_owned(),
@@ -114,7 +113,8 @@ impl Prospect {
             tokens_left,
             in_flight: job.conversation.map(|_| gate.in_flight()),
             price: row.map(|row| explain::price(&row, self.expected.input)),
-            cost_usd: row.map(|row| dollars(cost(&row))),
+            unit_price: unit_price.map(explain::unit_price),
+            cost_usd: spend::cost(job, place, &self.expected).map(dollars),
             changed: None,
             dropped: None,
             inexpressible: None,

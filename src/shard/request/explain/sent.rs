@@ -13,6 +13,7 @@ use crate::report::explained::CandidateExplained;
 use crate::shard::http::help::{self, WhenFull};
 use crate::shard::request::job::Job;
 use crate::shard::request::parameters;
+use crate::shard::request::parcel::Parcel;
 use crate::shard::request::translated;
 use crate::sys::clock;
 
@@ -43,6 +44,9 @@ impl Sent {
 ///
 /// The helper threads have no time.
 pub(super) async fn to(job: &Job<'_>, body: &Arc<Vec<u8>>) -> Result<Vec<Sent>, Refusal<'static>> {
+    if job.parcel.is_some_and(Parcel::is_carried) {
+        return Ok(Vec::new());
+    }
     let places = 0..job.routed.route.candidates.len();
     let places = places.filter(|place| job.routed.is_candidate(*place));
     let pieces: Vec<Piece> = places

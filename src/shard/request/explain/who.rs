@@ -17,6 +17,7 @@ use crate::shard::request::admit;
 use crate::shard::request::job::Job;
 use crate::shard::request::pass::{self, Wanted};
 use crate::shard::request::spend;
+use crate::shard::request::unit_cost;
 use crate::shard::state::shard::Shard;
 use crate::sys::clock;
 
@@ -121,13 +122,15 @@ pub(super) fn pass<'a>(
     (callers, scopes): (&'a SharedCallers, Scopes<'a>),
     told: &mut Explained,
 ) -> Result<(), Refusal<'a>> {
+    unit_cost::check_priced_for(job, &scopes)?;
     let mut overrides = Overrides::default();
     loop {
+        let is_free = job.is_free();
         let wanted = Wanted {
             now: clock::now(),
             model: job.model,
             tokens: spend::expected(job).sum(),
-            ask: Some(spend::estimate(job, &spend::expected(job))),
+            ask: (!is_free).then(|| spend::estimate(job, &spend::expected(job))),
             overrides: &overrides,
         };
         let mut stopped = None;
@@ -140,7 +143,7 @@ pub(super) fn pass<'a>(
             }
         }
         let Some(stopped) = stopped else {
-            return Ok(());
+            return unit_cost::check_priced_for(job, &scopes);
         };
         let refusal = admit::refusal(&stopped, wanted.now);
         let last = told.scopes.last_mut();
@@ -148,7 +151,7 @@ pub(super) fn pass<'a>(
             scope.reason = Some(refusal.to_string());
             &mut scope.verdict
         });
-        let budget = stopped.budget();
+        let budget = stopped.budget().filter(|_| job.endpoint.has_model());
         let Some(model) = budget.and_then(|budget| overrides.start_over(budget)) else {
             last.into_iter()
                 .for_each(|verdict| *verdict = Verdict::Refuses);
