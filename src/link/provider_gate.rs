@@ -461,6 +461,7 @@ mod tests {
     use super::*;
     use crate::decide::affinity::{Key, Seats};
     use crate::decide::eligible::Eligible;
+    use crate::link::scope_limits::ScopeLimit;
 
     fn at(second: u64) -> Instant {
         Instant::from_millis(second * 1_000)
@@ -666,6 +667,7 @@ mod tests {
         // Other instances have the rest of the places.
         for (gate, part) in gates.iter().zip([2, 5, 40]) {
             let leases = gate.leases.as_ref().expect("leases");
+            leases.0.of(ScopeLimit::InFlight).set_until(at(60));
             leases.0.give_places(part);
         }
         let seats = Seats::new([("a", 1), ("b", 1), ("c", 1)].into_iter());
