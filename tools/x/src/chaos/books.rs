@@ -17,7 +17,8 @@ pub(super) struct Line {
     pub(super) status: u16,
     pub(super) cost: u64,
     pub(super) tokens: Option<[u64; 2]>,
-    pub(super) caller: String,
+    /// Whose budgets it is charged to.
+    pub(super) charged: Vec<String>,
     pub(super) error: String,
     pub(super) text: String,
 }
@@ -33,6 +34,8 @@ pub(super) struct Sums {
     pub(super) cost: BTreeMap<String, u64>,
     /// Tokens by provider.
     pub(super) tokens: BTreeMap<String, u64>,
+    /// Nano-dollars by whom the books charge: a caller, a key, a team.
+    pub(super) charged: BTreeMap<String, u64>,
 }
 
 impl Sums {
@@ -40,6 +43,9 @@ impl Sums {
         *self.requests.entry(provider.to_owned()).or_default() += 1;
         *self.statuses.entry(line.status).or_default() += 1;
         let tokens: u64 = line.tokens.iter().flatten().sum();
+        for whom in line.charged.iter().filter(|_| line.cost > 0) {
+            *self.charged.entry(whom.clone()).or_default() += line.cost;
+        }
         for (sums, value) in [(&mut self.cost, line.cost), (&mut self.tokens, tokens)] {
             if value > 0 {
                 *sums.entry(provider.to_owned()).or_default() += value;
@@ -61,6 +67,17 @@ impl Sums {
                 }
                 "infermux_cost_usd_total" => (&mut sums.cost, nano_dollars(value)),
                 "infermux_tokens_total" => (&mut sums.tokens, count),
+                "infermux_budget_spent_usd" | "infermux_scope_budget_spent_usd" => {
+                    let [caller, scope, name] =
+                        ["caller", "scope", "name"].map(|name| label(labels, name));
+                    let whom = format!(
+                        "{} {}",
+                        scope.unwrap_or("caller"),
+                        caller.or(name).unwrap_or_default()
+                    );
+                    sums.charged.insert(whom, nano_dollars(value));
+                    continue;
+                }
                 _ => continue,
             };
             if count > 0 {
@@ -86,6 +103,20 @@ impl Sums {
     pub(super) fn whole_cost(&self) -> u64 {
         self.cost.values().sum()
     }
+}
+
+/// The caller with a budget of its own.
+const SPENDER: &str = "caller spender";
+
+/// Whose budgets a line's request is charged to.
+fn charged(line: &Value) -> Vec<String> {
+    let all = ["caller", "key", "team"].map(|kind| match line[kind].as_str() {
+        Some(name) => format!("{kind} {name}"),
+        None => String::new(),
+    });
+    let has_budget =
+        |whom: &String| whom == SPENDER || whom.starts_with("key ") || whom.starts_with("team ");
+    all.into_iter().filter(has_budget).collect()
 }
 
 /// The status in the log of a caller that hung up.
@@ -172,7 +203,7 @@ impl Books {
             tokens: prompt
                 .zip(completion)
                 .map(|(prompt, completion)| [prompt, completion]),
-            caller: word("caller"),
+            charged: charged(value),
             error: word("error"),
             text: said.line.clone(),
         };
@@ -184,7 +215,7 @@ impl Books {
             .entry(said.start)
             .or_default()
             .add(&provider, &line);
-        if line.caller == "spender" {
+        if line.charged.iter().any(|whom| whom == SPENDER) {
             self.spent += line.cost;
             self.dearest = self.dearest.max(line.cost);
         }

@@ -12,8 +12,13 @@ use super::dice::Dice;
 use super::doors::{self, Doors};
 use super::ends::{self, End, How, Place, Sent, Then};
 use super::hostile;
+use super::secrets::CALLERS;
 use crate::client;
 use crate::clock::{Stopwatch, pause};
+
+/// When a caller has not been given the processor for so long, its connection may have been closed
+/// for its silence.
+const LATE: Duration = Duration::from_millis(1_200);
 
 /// Somebody who sends requests, one thing after another.
 pub(super) struct Caller<'a> {
@@ -98,7 +103,10 @@ impl Caller<'_> {
             },
         };
         // An answer may have come before all was written.
+        let connected = self.clock.elapsed();
         let written = stream.get_mut().write_all(&ready.bytes);
+        let is_late = self.clock.elapsed() > connected + LATE;
+        let place = if is_late { Place::Behind } else { place };
         let (mut end, then) = ends::read(&mut stream, (ready.sent, place), self.clock);
         if let (How::Unanswered(why), Err(error)) = (&mut end.how, written) {
             why.push_str(&format!(" (while it was written: {error})"));
@@ -300,11 +308,12 @@ impl Caller<'_> {
             "anybody"
         };
         let length = body.len();
+        let (_, key) = self.dice.one(&CALLERS);
         let mut bytes = format!(
             "{line} HTTP/1.1\r\nHost: chaos\r\n\
              X-Request-Id: {id}\r\nX-Infermux-Caller: {caller}\r\n\
              anthropic-version: 2023-06-01\r\nContent-Type: application/json\r\n\
-             TE: trailers\r\nContent-Length: {length}\r\n\r\n"
+             Authorization: Bearer {key}\r\nTE: trailers\r\nContent-Length: {length}\r\n\r\n"
         );
         if kind == "list" {
             // Anthropic's version would change the list's form, and nothing else.

@@ -142,12 +142,23 @@ pub(super) fn rest(metrics: &str) -> Vec<String> {
                 labels.contains("side=\"caller\"")
                     || labels.contains("side=\"provider\",state=\"active\"")
             }
+            // Of what a team may have at once, all is left.
+            "infermux_scope_limit_left" if labels.contains("max_in_flight") => {
+                return *value != limit_of(metrics, labels);
+            }
             _ => false,
         };
         is_held && *value != 0.0
     });
     held.map(|(name, labels, value)| format!("still held: {name}{{{labels} {value}"))
         .collect()
+}
+
+/// What the limit allows whose remainder has these labels.
+fn limit_of(metrics: &str, labels: &str) -> f64 {
+    let mut limits = series(metrics).filter(|(name, _, _)| *name == "infermux_scope_limit");
+    let limit = limits.find(|(_, own, _)| *own == labels);
+    limit.map_or(f64::NAN, |(_, _, value)| value)
 }
 
 /// Most of `counts` (time, count so far) that came within `span` and on one side of each moment of
@@ -196,7 +207,7 @@ mod tests {
             status,
             cost,
             tokens: Some([1, 2]),
-            caller: String::new(),
+            charged: Vec::new(),
             error: error.to_owned(),
             text: String::new(),
         }

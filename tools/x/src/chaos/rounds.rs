@@ -18,7 +18,7 @@ use super::watch::{self, Sample};
 use crate::clock::pause;
 
 /// Callers at once.
-const CALLERS: u64 = 16;
+const CALLERS: u64 = 24;
 /// How long the chaos of a round lasts.
 const ROUND: Duration = Duration::from_secs(12);
 /// How long a router may take to come to rest.
@@ -31,6 +31,9 @@ struct Seen {
     ends: BTreeMap<(String, u16), u64>,
     /// Sums of former starts' lines, and of this one's, at the last rest.
     cost: u64,
+    /// The same by whom the books charge, as the metrics had it.
+    charged: BTreeMap<String, u64>,
+    lines: BTreeMap<String, u64>,
     /// What `/_infermux/costs` said then, and for which month.
     total: u64,
     period: String,
@@ -128,6 +131,7 @@ fn judge(play: &mut Play<'_>, seen: &mut Seen, all: &[End]) -> Result<(), String
         *seen.ends.entry((how, end.status)).or_default() += 1;
     }
     let costs = costs(play)?;
+    charges(play, seen, (&metrics, &gaps, costs.1 == seen.period));
     spend(play, seen, (costs, all, &gaps));
     let broken = judge::ends(all, &mut play.books, &gaps);
     play.broken.extend(broken);
@@ -172,6 +176,39 @@ fn rest(play: &mut Play<'_>, all: &[End]) -> Result<String, String> {
     }
 }
 
+/// What budgets of keys, team and caller say is spent, against the lines of a round without a kill.
+fn charges(
+    play: &mut Play<'_>,
+    seen: &mut Seen,
+    (metrics, gaps, is_same_month): (&str, &[judge::Gap], bool),
+) {
+    let told = Sums::of_metrics(metrics).charged;
+    // The caller with a budget, two keys, and their team.
+    if told.len() != 4 {
+        play.broken
+            .push(format!("not all budgets have a metric: {told:?}"));
+    }
+    let mut lines = BTreeMap::new();
+    for (whom, cost) in play.books.sums.values().flat_map(|sums| &sums.charged) {
+        *lines.entry(whom.clone()).or_default() += cost;
+    }
+    // A store counts what its instances hold, too, and knows it a little later.
+    let is_sure = gaps.is_empty() && play.scene.store.is_none() && is_same_month;
+    if is_sure && !(play.has_stepped && is_month_near()) {
+        for (whom, told) in &told {
+            let before = |sums: &BTreeMap<String, u64>| sums.get(whom).copied().unwrap_or_default();
+            let gained = before(&lines) - before(&seen.lines);
+            let was = before(&seen.charged);
+            if was + gained != *told {
+                play.broken.push(format!(
+                    "{whom}: charged {told} nano-dollars after {was}, where lines say {gained}"
+                ));
+            }
+        }
+    }
+    (seen.charged, seen.lines) = (told, lines);
+}
+
 /// What the month's costs and the budget say, against what was told.
 fn spend(
     play: &mut Play<'_>,
@@ -206,7 +243,9 @@ fn spend(
     (seen.total, seen.cost) = (total, cost);
     seen.periods.insert(period.clone());
     seen.period = period;
-    let months = seen.periods.len() as u64 + u64::from(play.has_stepped && is_month_near());
+    // A clock that steps may have been in another month for a while.
+    let is_off = play.scene.clock.is_some() && is_month_near();
+    let months = seen.periods.len() as u64 + u64::from(is_off);
     let kills = u64::from(play.start - 1);
     // One request's excess, and what each kill made forget.
     let most = months * BUDGET * 1_000_000_000 + play.books.dearest * (1 + 10 * kills);

@@ -84,12 +84,18 @@ impl Router {
         Some(format!("the router has ended by itself ({status})"))
     }
 
-    /// An operator's request.
+    /// An operator's request, which is sent once more where there is no answer: on a machine that
+    /// is busy, this program may be silent for so long that its connection is closed.
     ///
     /// # Errors
     ///
     /// When there is no whole answer.
     pub(super) fn ask(&self, method: &str, path: &str) -> Result<Answer, String> {
+        self.ask_once(method, path)
+            .or_else(|_| self.ask_once(method, path))
+    }
+
+    fn ask_once(&self, method: &str, path: &str) -> Result<Answer, String> {
         let mut stream = connect(self.doors.operators).ok_or("operators find nobody")?;
         let head = format!(
             "{method} {path} HTTP/1.1\r\nHost: chaos\r\nAuthorization: Bearer {TOKEN}\r\n\

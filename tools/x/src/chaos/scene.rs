@@ -5,13 +5,14 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use ring::digest::{SHA256, digest};
 use serde_json::{Value, json};
 
 use super::dice::Dice;
 use super::doors::Doors;
 use super::faults::{self, Range};
 use super::router::{Launch, run};
-use super::secrets::KEY;
+use super::secrets::{CALLERS, KEY};
 use crate::client::{self, Request};
 use crate::clock::pause;
 use crate::compare::system::free_port;
@@ -21,9 +22,11 @@ use crate::processes::Processes;
 use crate::store::{DEBIANS, Store};
 
 /// Requests that the provider `delta` may be sent in a minute.
-pub(super) const LIMIT: u64 = 600;
+pub(super) const LIMIT: u64 = 240;
 /// Requests that it may have at once.
 pub(super) const AT_ONCE: u64 = 6;
+/// Requests that the callers' team may have at once.
+const TEAM_AT_ONCE: u64 = 14;
 /// What the caller `spender` may spend, in dollars.
 pub(super) const BUDGET: u64 = 3;
 /// The place of the provider with limits among all.
@@ -204,6 +207,7 @@ impl Scene {
                 store.port
             );
         }
+        text += &auth();
         text += "providers:\n";
         for (mock, (name, dialect, models)) in self.mocks.iter().zip(PROVIDERS) {
             let base = if dialect == "openai" { "/v1" } else { "" };
@@ -271,6 +275,29 @@ impl Scene {
         };
         faults::script(dice, range, &format!("{}-{name}", KEY))
     }
+}
+
+/// Callers' keys and their team, with limits and budgets: some of them refuse, and all of them
+/// count.
+fn auth() -> String {
+    let mut text = format!(
+        "teams:\n  - {{name: crew, limits: {{max_in_flight: {TEAM_AT_ONCE}}}, \
+         budgets: [{{usd: 1000000, per: month, action: alert}}]}}\nauth:\n  mode: keys\n  keys:\n"
+    );
+    for (name, key) in CALLERS {
+        let hash = digest(&SHA256, key.as_bytes());
+        let hash: String = hash
+            .as_ref()
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
+        text += &format!(
+            "    - {{name: {name}, hash: \"sha256:{hash}\", team: crew, callers: [\"*\"], \
+             limits: {{requests_per_minute: 100000, tokens_per_day: 900000000}}, \
+             budgets: [{{usd: 1000000, per: month, action: hard_stop}}]}}\n"
+        );
+    }
+    text
 }
 
 /// What is particular to a provider.

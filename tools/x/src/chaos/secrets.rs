@@ -4,3 +4,8 @@
 pub(super) const KEY: &str = "sk-key-of-chaos";
 /// The operators' token.
 pub(super) const TOKEN: &str = "operators-token-of-chaos";
+/// Callers' keys: the name of each, and the whole key. Both are of the team `crew`.
+pub(super) const CALLERS: [(&str, &str); 2] = [
+    ("one", "sk-key-of-chaos-caller-one"),
+    ("two", "sk-key-of-chaos-caller-two"),
+];
