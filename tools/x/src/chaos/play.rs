@@ -79,7 +79,7 @@ pub(super) struct Play<'a> {
     pub(super) start: u32,
     /// When it was killed.
     pub(super) gaps: Vec<Gap>,
-    /// When it came back, and when the store lost its data.
+    /// When it went and came back, and when the store lost its data.
     restarts: Vec<Duration>,
     losses: Vec<Duration>,
     /// Whether its clock was set in this round.
@@ -287,7 +287,8 @@ impl<'a> Play<'a> {
         self.router = Router::start(&self.scene.launch(), self.start, &self.said.0)?;
         self.id.store(self.router.id(), Ordering::Relaxed);
         let to = self.clock.elapsed();
-        self.restarts.push(to);
+        // The next one serves a little before it is seen to be ready.
+        self.restarts.extend([from, to]);
         if act == Act::Kill {
             self.gaps.push(Gap { from, to });
         }
