@@ -39,7 +39,7 @@ pub struct Sought {
     pub dialect: Dialect,
     /// Hash of the model that is asked for.
     pub model: u64,
-    /// Hash of whose request it is: see [`owner`].
+    /// Hash of whose request it is: see `owner`.
     pub owner: u64,
 }
 

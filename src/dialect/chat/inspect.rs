@@ -36,7 +36,7 @@ pub fn inspect(body: &[u8], endpoint: Endpoint) -> Result<View, AnswerFault> {
     })
 }
 
-/// Usage and text in the body of a 2xx answer that no caller gets; see [`seen::seen`].
+/// Usage and text in the body of a 2xx answer that no caller gets; see `seen::seen`.
 #[must_use]
 pub fn seen(body: &[u8], endpoint: Endpoint) -> Option<Seen> {
     if endpoint.is_written() {
