@@ -70,7 +70,7 @@ fn take_in(vector: &Value, texts: &mut Vec<String>) {
                 }));
             }
             Value::Array(events) if events.iter().any(Value::is_object) => {
-                texts.push(events.iter().map(|event| event_of(event)).collect());
+                texts.push(events.iter().map(event_of).collect());
             }
             _ => {}
         }

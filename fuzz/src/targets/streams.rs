@@ -161,7 +161,7 @@ fn stream(bytes: &[u8]) {
     let (choice, stream) = splits::front(bytes);
     let (caller, provider) = SIDES[choice % SIDES.len()];
     let variant = choice / SIDES.len();
-    let is_plain = variant % 2 == 0;
+    let is_plain = variant.is_multiple_of(2);
     let echo = Echo::read(br#"{"model":"m","tools":[],"metadata":{"a":"b"}}"#);
     let prices = Row::flat(Price::per_million(2_000), Price::per_million(8_000));
     let stops = [Box::<str>::from("x"), Box::from("")];
@@ -198,7 +198,7 @@ fn stream(bytes: &[u8]) {
             },
             ..Wanted::NOTHING
         },
-        tariff: (variant % 4 == 1).then(|| Tariff {
+        tariff: (variant % 4 == 1).then_some(Tariff {
             row: prices,
             prompt_bytes: 100,
         }),
