@@ -79,8 +79,10 @@ pub(super) fn shown<S: Serializer>(at: &WallTime, serializer: S) -> Result<S::Ok
     serializer.collect_str(at)
 }
 
+/// To the microsecond.
 fn millis<S: Serializer>(span: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_f64(span.as_secs_f64() * 1_000.0)
+    let micros = (span.as_secs_f64() * 1_000_000.0).round();
+    serializer.serialize_f64(micros / 1_000.0)
 }
 
 #[expect(clippy::ref_option, reason = "serde's contract")]
