@@ -455,10 +455,15 @@ def requests_that_went_wrong_are_listed_and_filtered():
         assert shown["Status"] == str(one["status"]) and shown["Model"].startswith(one["model"]), shown
     PAGE.run("document.querySelector('#find').focus()")
     PAGE.type("budget_exceeded")
-    PAGE.wait("document.querySelectorAll('#requests tr').length === 1")
-    assert noted(PAGE)[0]["Status"] == "429"
+    # The trial's, and of others as many as the budgets of this world have refused.
+    wanted = sum(one["error"] == "budget_exceeded" for one in told)
+    assert 0 < wanted < len(told), told
+    PAGE.wait(f"document.querySelectorAll('#requests tr').length === {wanted}")
+    assert {one["Status"] for one in noted(PAGE)} == {"429"}
+    assert noted(PAGE)[0]["Caller · key · team"].startswith("trial")
     assert PAGE.run("document.activeElement.id") == "find"
-    PAGE.run("find.value = ''; find.dispatchEvent(new Event('input'))")
+    find = "{const one = document.querySelector('#find'); one.value = ''; one.dispatchEvent(new Event('input'))}"
+    PAGE.run(find)
     PAGE.click("#kinds button:nth-child(1)")
     assert PAGE.run(pressed) == ["true", "false", "false", "false"]
 
@@ -485,8 +490,9 @@ def a_page_that_is_opened_later_has_the_last_five_minutes():
     summed = f"document.querySelector('#rate-sum').textContent.startsWith('{window['requests']:,} requests')"
     PAGE.wait(summed)
     drawn = "document.querySelector('#{} .line').getBBox()"
-    for chart in ("rate", "slow"):
-        assert PAGE.run(f"{drawn.format(chart)}.height") > 50, chart
+    assert PAGE.run(f"{drawn.format('rate')}.height") > 50
+    # Latencies may well be the same all the time: a level line.
+    assert PAGE.run(f"{drawn.format('slow')}.width") > 5
     assert whole(PAGE.run("document.querySelector('#rate').ariaLabel.match(/: ([\\d,]+) in all/)[1]")) > 100
 
 

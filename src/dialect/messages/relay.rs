@@ -262,7 +262,14 @@ fn learn(told: &Told<'_>, arrived: &Arrived<'_>, flow: &mut Flow, written: &[u8]
     let (Some(piece), Some(event)) = (piece, arrived.alone()) else {
         return;
     };
-    let before = written.len() - b"\n\n".len() - arrived.data.len();
+    // An event that was written otherwise than it arrived has no form.
+    let data_at = written
+        .len()
+        .checked_sub(b"\n\n".len() + arrived.data.len());
+    let data_at = data_at.filter(|at| written[*at..].starts_with(arrived.data));
+    let Some(before) = data_at else {
+        return;
+    };
     let gap = Gap {
         read_at: event.data_at + piece.at + 1,
         written_at: Some(before + piece.at + 1),
