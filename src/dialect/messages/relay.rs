@@ -258,7 +258,10 @@ fn write(told: &Told<'_>, splice: &Splice<'_>, data: &[u8], out: &mut Vec<u8>) {
 /// Learns the form of an event with a piece of text, which was relayed as `written`.
 fn learn(told: &Told<'_>, arrived: &Arrived<'_>, flow: &mut Flow, written: &[u8]) {
     let counts = told.kind == ToldKind::BlockDelta && told.delta.kind != DeltaKind::Signature;
-    let piece = told.delta.piece().filter(|_| counts);
+    // A number in the place of a text has no gap within it.
+    let is_text = |text: &[u8]| text.len() >= 2 && text.starts_with(b"\"");
+    let piece = told.delta.piece();
+    let piece = piece.filter(|piece| counts && is_text(piece.text));
     let (Some(piece), Some(event)) = (piece, arrived.alone()) else {
         return;
     };
