@@ -258,21 +258,12 @@ fn write(told: &Told<'_>, splice: &Splice<'_>, data: &[u8], out: &mut Vec<u8>) {
 /// Learns the form of an event with a piece of text, which was relayed as `written`.
 fn learn(told: &Told<'_>, arrived: &Arrived<'_>, flow: &mut Flow, written: &[u8]) {
     let counts = told.kind == ToldKind::BlockDelta && told.delta.kind != DeltaKind::Signature;
-    // A number in the place of a text has no gap within it.
-    let is_text = |text: &[u8]| text.len() >= 2 && text.starts_with(b"\"");
-    let piece = told.delta.piece();
-    let piece = piece.filter(|piece| counts && is_text(piece.text));
+    let is_text = |piece: &Value<'_>| counts && piece.kind == Kind::String;
+    let piece = told.delta.piece().filter(is_text);
     let (Some(piece), Some(event)) = (piece, arrived.alone()) else {
         return;
     };
-    // An event that was written otherwise than it arrived has no form.
-    let data_at = written
-        .len()
-        .checked_sub(b"\n\n".len() + arrived.data.len());
-    let data_at = data_at.filter(|at| written[*at..].starts_with(arrived.data));
-    let Some(before) = data_at else {
-        return;
-    };
+    let before = written.len() - b"\n\n".len() - arrived.data.len();
     let gap = Gap {
         read_at: event.data_at + piece.at + 1,
         written_at: Some(before + piece.at + 1),

@@ -102,6 +102,12 @@ fn what_is_relayed_alike_is_relayed_as_it_came() {
     let found = run(&plan(b"\"claude-x\""), &stream);
     assert_eq!((&*found.out, found.end), (&*stream, Ok(())));
     assert_eq!(found.text_bytes, 2 + 3 + 2 + 3);
+    // What is no text has no form, and stands in nobody's way.
+    let number = TEXT.replace("\"Hi\"", "1");
+    let stream = [START, &number, &number, TEXT, END_TURN, STOP].concat();
+    let found = run(&plan(b"\"claude-x\""), &stream);
+    assert_eq!((&*found.out, found.end), (&*stream, Ok(())));
+    assert_eq!(found.text_bytes, 2);
     let broken = run(&plan(b"\"m\""), &[START, TEXT, odd].concat());
     assert_eq!(broken.end, Err(StreamFault::Malformed));
     let (_, several) = odd.split_once("\n\n").unwrap();
