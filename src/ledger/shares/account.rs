@@ -47,8 +47,9 @@ pub struct Account {
     lack: Lack,
     short: Short,
     demand: Demand,
-    /// Whether the allowance was lowered, and the store does not know.
-    is_lowered: bool,
+    /// Whether the store lacks what is to be said: the allowance was lowered, an ask was lost, or
+    /// all data.
+    is_unsaid: bool,
 }
 
 /// An ask that is under way.
@@ -85,7 +86,7 @@ impl Account {
             lack: Lack::default(),
             short: Short::No,
             demand: Demand::default(),
-            is_lowered: false,
+            is_unsaid: false,
         }
     }
 
@@ -112,10 +113,12 @@ impl Account {
         self.lower(left, words);
     }
 
-    /// The store's data is another: nothing that was answered before need be known to it.
+    /// The store's data is another: nothing that was answered before need be known to it. All of it
+    /// is to be said while the store learns, however calm the quota is.
     pub fn begin_epoch(&mut self) {
         self.answered = 0;
         self.sent = None;
+        self.is_unsaid = true;
     }
 
     /// The store is lost: where that closes nothing, everything is admitted, and counted.
@@ -140,7 +143,7 @@ impl Account {
 
     /// Whether a request whose reservation is smaller than its estimate waits or is under way.
     pub fn on_short(&mut self, wants: bool) {
-        self.is_lowered |= !wants && self.short == Short::Held;
+        self.is_unsaid |= !wants && self.short == Short::Held;
         self.short = match (wants, self.short) {
             (false, _) => Short::No,
             (true, Short::No | Short::Wanted) => Short::Wanted,
@@ -171,14 +174,14 @@ impl Account {
         let most = self.allowance.saturating_sub(self.inherited);
         let lowered = (count - kept).min(most);
         self.allowance -= lowered;
-        self.is_lowered |= lowered > 0;
+        self.is_unsaid |= lowered > 0;
         count - lowered
     }
 
     /// Whether something is to be said before the next heartbeat.
     #[must_use]
     pub fn is_urgent(&self, look: &Look, words: &impl Words) -> bool {
-        if !self.lack.is_nothing() || self.is_lowered || self.short == Short::Wanted {
+        if !self.lack.is_nothing() || self.is_unsaid || self.short == Short::Wanted {
             return true;
         }
         let left = words.left(self.id);
@@ -220,7 +223,7 @@ impl Account {
         let ahead = self.stock().ahead(look, lack.spared(positive(left)));
         self.number += 1;
         self.spoke_at = now;
-        self.is_lowered = false;
+        self.is_unsaid = false;
         self.sent = Some(Sent {
             at: now,
             number: self.number,
@@ -315,7 +318,7 @@ impl Account {
 
     /// The ask that is under way is not answered: it is said again.
     pub fn on_failed(&mut self) {
-        self.is_lowered |= self.sent.take().is_some();
+        self.is_unsaid |= self.sent.take().is_some();
     }
 
     /// More is charged than the limit: whoever hears of it does without this much, as far as it has
@@ -362,7 +365,7 @@ impl Account {
         }
         debug_assert!(count <= self.allowance, "{count} of {}", self.allowance);
         self.allowance = self.allowance.saturating_sub(count);
-        self.is_lowered = true;
+        self.is_unsaid = true;
         self.demand.on_lowered(count);
         words.change(self.id, -signed(count))
     }

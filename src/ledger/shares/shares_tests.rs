@@ -91,14 +91,19 @@ impl Play {
     }
 
     fn hello(&mut self) {
+        self.welcome(5, Duration::ZERO);
+    }
+
+    /// Hello is said, and answered by a store with the data `epoch`, which learns for so long.
+    fn welcome(&mut self, epoch: u64, learning: Duration) {
         let batch = self.shares.batch(self.now, &mut self.word).expect("hello");
         assert!(batch.hello.is_some() && batch.asks.is_empty(), "{batch:?}");
         let welcome = Welcome {
-            epoch: 5,
+            epoch,
             generation: 9,
             members: 2,
             now: WallTime::default(),
-            learning: Duration::ZERO,
+            learning,
             put_asides: Vec::new(),
         };
         let reply = Reply {
@@ -362,6 +367,30 @@ fn what_a_former_process_held_counts_as_used() {
     play.take(2);
     let ask = play.ask();
     assert_eq!((ask.1.keep, ask.1.fresh), (49, false));
+}
+
+/// A budget that is used up is spoken of once a minute; a store that has lost its data forgets what
+/// nobody tells it within two seconds.
+#[test]
+fn a_store_that_has_lost_its_data_is_told_of_a_calm_quota_at_once() {
+    let mut play = Play::new(money(), OnLoss::Closed, 30);
+    (play.word.left, play.word.spent) = (0, 30);
+    let ask = play.ask();
+    play.grant(&ask, 0, 70);
+    play.wait(5_000);
+    assert!(
+        play.shares
+            .batch(play.now, &mut play.word)
+            .is_some_and(|batch| batch.asks.is_empty())
+    );
+    play.shares.on_disconnected(play.now);
+    play.shares.on_connected("another");
+    play.welcome(6, Duration::from_secs(2));
+    let (_, ask) = play.ask();
+    assert_eq!(
+        (ask.keep, ask.spent, ask.known, ask.answered),
+        (30, 30, 100, 0)
+    );
 }
 
 #[test]

@@ -1,5 +1,6 @@
-//! Several instances of which nothing goes wrong: how soon one of them has all of a limit, and how
-//! often they call the store meanwhile. An exchange takes a millisecond.
+//! Several instances of which nothing goes wrong: how soon one of them has all of a limit, how often
+//! they call the store meanwhile, and what they remember when it alone loses its data. An exchange
+//! takes a millisecond.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -175,6 +176,42 @@ impl Fleet {
         self.admit(place, 1, (wish, 1));
     }
 
+    /// For so long, each instance has one request after the other that costs as much as it reserves.
+    /// Returns what they cost.
+    fn spend(&mut self, span: Duration, cost: u64) -> u64 {
+        let wish = Wish {
+            tokens: 0,
+            prompt: cost,
+            whole: cost,
+        };
+        let (end, mut spent) = (self.now + span, 0);
+        while self.now < end {
+            for process in &mut self.processes {
+                if let Some(request) = process.admit(self.now, wish) {
+                    process.settle(self.now, &request, 0, cost);
+                    spent += cost;
+                }
+            }
+            self.pass(Duration::from_millis(10));
+        }
+        for process in &mut self.processes {
+            process.wants_no_rest(self.now);
+        }
+        self.pass(Duration::from_secs(3));
+        spent
+    }
+
+    /// The store restarts, and has no data.
+    fn lose_all(&mut self) {
+        self.server.restart(self.now, Duration::ZERO);
+        self.server.lose_all();
+        for (process, answer) in self.processes.iter_mut().zip(&mut self.answers) {
+            *answer = None;
+            process.shares.on_disconnected(process.clock.at(self.now));
+            process.shares.on_connected(&self.server.run);
+        }
+    }
+
     /// Calls of the script in a second, for each instance.
     fn calls_in_a_second(&mut self) -> u64 {
         let (before, span) = (self.calls, 10);
@@ -265,5 +302,33 @@ fn idle_instances_hardly_call_the_store() {
         let mut fleet = Fleet::new(&setting(members, [0, 0, 40, 1_000_000]));
         let calls = fleet.calls_in_a_second();
         assert!(calls <= 1, "{members} members: {calls}");
+    }
+}
+
+/// Such a budget is spoken of once a minute, and a store without data listens for two seconds.
+#[test]
+fn a_budget_that_is_used_up_stays_so_when_the_store_loses_its_data() {
+    for members in MEMBERS {
+        let (limit, cost) = (600, 10);
+        // A lease that ends before the minute has requests ask.
+        let pace = Pace {
+            sync: Duration::from_millis(100),
+            member_ttl: Duration::from_secs(10),
+        };
+        let mut fleet = Fleet::new(&Setting {
+            pace,
+            on_loss: OnLoss::Closed,
+            ..setting(members, [0, 0, 0, limit])
+        });
+        let spent = fleet.spend(Duration::from_secs(10), cost);
+        assert!(
+            (limit..=limit + cost).contains(&spent),
+            "{members}: {spent}"
+        );
+        for _ in 0..2 {
+            fleet.lose_all();
+            let more = fleet.spend(Duration::from_secs(15), cost);
+            assert_eq!(more, 0, "{members} members, after {spent}");
+        }
     }
 }

@@ -215,12 +215,14 @@ impl Process {
 
     fn judge_money(&self, own: Instant, wish: Wish) -> Admission {
         let usd = NanoUsd::new;
-        let is_leased = self.has[MONEY] && own < self.leases[MONEY];
+        // Without a lease it is not known what is left: the store is asked, as requests do.
+        if self.has[MONEY] && own >= self.leases[MONEY] {
+            return Admission::RefuseInFlight;
+        }
         let [others, _] = self.shares.spent_by_others(share(MONEY), &self.words);
-        let left = match (self.has[MONEY], is_leased) {
-            (false, _) => wish.whole,
-            (true, true) => self.words.left[MONEY].max(0).unsigned_abs(),
-            (true, false) => 0,
+        let left = match self.has[MONEY] {
+            false => wish.whole,
+            true => self.words.left[MONEY].max(0).unsigned_abs(),
         };
         // Without the store's mark it is as if a capped reservation were under way elsewhere.
         let may = self.may_be_short && !self.words.is_capped;
@@ -267,6 +269,13 @@ impl Process {
             }
             self.shares.on_use(own, share(MONEY));
         }
+        self.hear_news();
+    }
+
+    /// No request waits for what is left of the budget.
+    pub(crate) fn wants_no_rest(&mut self, now: Instant) {
+        let own = self.clock.at(now);
+        self.shares.on_short(own, share(MONEY), false);
         self.hear_news();
     }
 
