@@ -94,7 +94,7 @@ pub(crate) fn run(options: &Options) -> Result<(), String> {
     let mut processes = Processes::new()?;
     let instance = json!({
         "name": "alpha", "listen": "127.0.0.1:0", "control": "127.0.0.1:0",
-        "models": ["m"], "prompt_tokens": 10, "completion_tokens": 10, "usage": "always",
+        "models": ["m", "n"], "prompt_tokens": 10, "completion_tokens": 10, "usage": "always",
     });
     let flags = ["--instance".to_owned(), instance.to_string()];
     let mock = processes.start(&bin.join("infermux-mock"), &flags, mock_address)?;
@@ -184,8 +184,9 @@ fn under_load(
 }
 
 fn ask(address: &str, has_budget: bool, (clock, served): (Stopwatch, &Sender<Served>)) {
+    let model = if has_budget { "n" } else { "m" };
     let body = json!({
-        "model": "m", "max_tokens": 10, "messages": [{"role": "user", "content": "10 bytes.."}],
+        "model": model, "max_tokens": 10, "messages": [{"role": "user", "content": "10 bytes.."}],
     });
     match status(address, has_budget, &body.to_string()) {
         Ok(200) => {
@@ -234,8 +235,10 @@ fn config(provider: &str, (store, budget): (u16, usize), state_file: &Path) -> S
          circuit_breaker: {{consecutive_failures: 1000000, min_requests: 1000000}}\n\
          auth: {{mode: passthrough}}\n\
          providers:\n  - {{name: alpha, type: openai, api_key: sk-alpha, models: [m], \
-         base_url: \"http://{provider}/v1\", rate_limits: {{requests_per_minute: {LIMIT}}}}}\n\
-         pricing: {{alpha: {{m: {{input_per_million: 500, output_per_million: 500}}}}}}\n\
+         base_url: \"http://{provider}/v1\", rate_limits: {{requests_per_minute: {LIMIT}}}}}\n  \
+         - {{name: beta, type: openai, api_key: sk-beta, models: [n], \
+         base_url: \"http://{provider}/v1\"}}\n\
+         pricing: {{beta: {{n: {{input_per_million: 500, output_per_million: 500}}}}}}\n\
          budgets: {{state_file: {}, callers: [{{caller: research, monthly_usd: {}}}]}}\n",
         state_file.display(),
         budget as f64 / 100.0,
