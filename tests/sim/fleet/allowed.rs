@@ -21,12 +21,21 @@ pub(crate) struct Allowed {
     pub(crate) in_flight: BTreeMap<u64, usize>,
     spent: u64,
     reserved: BTreeMap<u64, u64>,
-    /// The largest excess of one last request, and those of instances that were cut off or died.
-    excess: u64,
+    /// What last requests cost beyond their reservations, but for instances that died or were cut
+    /// off for longer than the store remembers them, and the sum of those.
+    excesses: Vec<Excess>,
     excess_of_lost: u64,
     /// Windows are not judged before: an instance went on with its share, as it was told to.
     windows_from: Instant,
     pub(crate) money_is_unknown: bool,
+}
+
+/// What a request has cost beyond its reservation.
+#[derive(Clone, Copy)]
+struct Excess {
+    process: usize,
+    at: Instant,
+    cost: u64,
 }
 
 /// Tokens of a request: what is reserved or used, and what of it is beyond the reservation.
@@ -47,7 +56,7 @@ impl Allowed {
             in_flight: BTreeMap::new(),
             spent: 0,
             reserved: BTreeMap::new(),
-            excess: 0,
+            excesses: Vec::new(),
             excess_of_lost: 0,
             windows_from: Instant::ZERO,
             money_is_unknown: false,
@@ -71,6 +80,7 @@ impl Allowed {
 
     pub(crate) fn on_ended(
         &mut self,
+        now: Instant,
         number: u64,
         request: &Request,
         (used, cost): (u64, u64),
@@ -80,14 +90,17 @@ impl Allowed {
             tokens.tokens = used;
             tokens.excess = used.saturating_sub(reserved);
         }
-        let is_lost = self.in_flight.remove(&number).is_none();
+        let process = self.in_flight.remove(&number);
         self.reserved.remove(&number);
         self.spent += cost;
         let excess = cost.saturating_sub(request.share);
-        if is_lost {
-            self.excess_of_lost += excess;
-        } else {
-            self.excess = self.excess.max(excess);
+        match process {
+            Some(process) => self.excesses.push(Excess {
+                process,
+                at: now,
+                cost: excess,
+            }),
+            None => self.excess_of_lost += excess,
         }
         self.check_money()
     }
@@ -99,9 +112,14 @@ impl Allowed {
         self.spent += request.share;
     }
 
-    /// The process is cut off for longer than the store remembers it: its places are free.
-    pub(crate) fn on_forgotten(&mut self, process: usize) {
+    /// The process is cut off since `heard`, which is longer than the store remembers it: its places
+    /// are free, and so is the mark of last requests, of which it may have had one since.
+    pub(crate) fn on_forgotten(&mut self, process: usize, heard: Instant) {
         self.in_flight.retain(|_, of| *of != process);
+        let is_untold = |one: &Excess| one.process == process && one.at >= heard;
+        let untold = self.excesses.iter().filter(|one| is_untold(one));
+        self.excess_of_lost += untold.map(|one| one.cost).sum::<u64>();
+        self.excesses.retain(|one| !is_untold(one));
     }
 
     /// An instance goes on without the store until `now`.
@@ -149,7 +167,8 @@ impl Allowed {
     fn check_money(&self) -> Held {
         let reserved: u64 = self.reserved.values().sum();
         let (total, most) = (self.spent + reserved, self.limits[MONEY]);
-        let excess = self.excess + self.excess_of_lost;
+        let largest = self.excesses.iter().map(|one| one.cost).max();
+        let excess = largest.unwrap_or_default() + self.excess_of_lost;
         // proves: fleet.one-excess
         promise(
             "fleet.one-excess",

@@ -303,7 +303,7 @@ impl World {
         let ttl = self.setting.pace.member_ttl;
         for (place, slot) in self.slots.iter().enumerate() {
             if slot.running.is_some() && self.now.since(slot.placed) >= ttl * 95 / 100 {
-                self.allowed.on_forgotten(place);
+                self.allowed.on_forgotten(place, slot.placed);
             }
         }
         let slot = &self.slots[place];
@@ -333,7 +333,9 @@ impl World {
         };
         let cost = self.dice.between(request.wish.prompt, request.wish.whole);
         self.note(|| format!("p{place} ends {number}: {used} tokens, {cost}"));
-        let held = self.allowed.on_ended(number, &request, (used, cost));
+        let held = self
+            .allowed
+            .on_ended(self.now, number, &request, (used, cost));
         self.turn(place, |process, now| {
             process.settle(now, &request, used, cost);
         });
