@@ -253,8 +253,9 @@ impl<'p> Visitor<'_> for SeekKey<'p> {
 const FOUND: &str = "\u{1}found";
 
 /// How many bytes are read at most to find lines. A file with so many faults that this is not
-/// enough leaves the last of them without a line.
-const BYTES_READ_MAX: usize = 128 << 20;
+/// enough leaves the last of them without a line: these are still told by their paths. It takes
+/// about a second.
+const BYTES_READ_MAX: usize = 32 << 20;
 
 #[cfg(test)]
 mod tests {
