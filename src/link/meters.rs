@@ -134,9 +134,9 @@ impl Series {
 }
 
 /// Statuses that have a counter of their own, the most frequent first.
-pub const STATUSES: [u16; 22] = [
+pub const STATUSES: [u16; 31] = [
     200, 429, 400, 502, 503, 504, 499, 401, 404, 403, 500, 413, 422, 408, 409, 402, 405, 415, 431,
-    501, 529, 201,
+    501, 529, 201, 505, 520, 521, 522, 523, 524, 525, 526, 530,
 ];
 
 /// One shard's attempts at one provider.

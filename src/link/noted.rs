@@ -159,12 +159,14 @@ impl Trouble {
         }
     }
 
-    /// Why a request is noted that was answered with `status`, and that has an error or not;
-    /// `None`: it is not noted.
+    /// Why a request is noted that was answered with `status` after so many attempts, and that has
+    /// an error or not; `None`: it is not noted.
     #[must_use]
-    pub fn of(status: u16, has_error: bool, is_slow: bool) -> Option<Self> {
+    pub fn of(status: u16, attempts: u32, has_error: bool, is_slow: bool) -> Option<Self> {
         match status {
             CALLER_GONE => is_slow.then_some(Self::Slow),
+            // A limit or a budget of the caller's: it would push failures of providers out.
+            429 if attempts == 0 => Some(Self::Refused),
             429 | 500.. => Some(Self::Failed),
             400.. => Some(Self::Refused),
             // A stream that ended with an error.
@@ -258,21 +260,26 @@ mod tests {
     #[test]
     fn a_request_is_noted_for_a_reason() {
         use Trouble::{Failed, Refused, Slow};
-        for (status, has_error, is_slow, expected) in [
-            (200, false, false, None),
-            (200, false, true, Some(Slow)),
-            (200, true, false, Some(Failed)),
-            (400, true, false, Some(Refused)),
-            (404, false, true, Some(Refused)),
-            (429, true, true, Some(Failed)),
-            (500, false, false, Some(Failed)),
-            (529, true, false, Some(Failed)),
+        for (status, attempts, has_error, is_slow, expected) in [
+            (200, 1, false, false, None),
+            (200, 1, false, true, Some(Slow)),
+            (200, 1, true, false, Some(Failed)),
+            (400, 1, true, false, Some(Refused)),
+            (404, 0, false, true, Some(Refused)),
+            (429, 1, true, true, Some(Failed)),
+            (429, 0, true, true, Some(Refused)),
+            (500, 1, false, false, Some(Failed)),
+            (503, 0, true, false, Some(Failed)),
+            (529, 1, true, false, Some(Failed)),
             // Whoever leaves has perhaps seen enough.
-            (499, true, false, None),
-            (499, true, true, Some(Slow)),
+            (499, 1, true, false, None),
+            (499, 1, true, true, Some(Slow)),
         ] {
-            let trouble = Trouble::of(status, has_error, is_slow);
-            assert_eq!(trouble, expected, "{status} {has_error} {is_slow}");
+            let trouble = Trouble::of(status, attempts, has_error, is_slow);
+            assert_eq!(
+                trouble, expected,
+                "{status} {attempts} {has_error} {is_slow}"
+            );
         }
     }
 

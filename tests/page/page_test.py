@@ -439,31 +439,36 @@ def requests_that_went_wrong_are_listed_and_filtered():
     pressed = "[...document.querySelectorAll('#kinds button')].map(one => one.ariaPressed)"
     PAGE.click("#kinds button:nth-child(3)")
     PAGE.wait(f"{pressed}[2] === 'true'")
-    PAGE.wait("!!document.querySelector('#requests bdi')")
-    PAGE.wait("[...document.querySelectorAll('#requests .pill')].every(one => one.textContent === '400')")
+    refusals = WORLD.json("requests?kind=refused")["requests"]
+    assert {one["status"] for one in refusals} == {400, 429}, refusals
+    PAGE.wait("[...document.querySelectorAll('#requests .pill')].some(one => one.textContent === '400')")
+    PAGE.run("document.querySelector('#find').focus()")
+    PAGE.type("nobody's")
+    PAGE.wait("document.querySelectorAll('#requests tr').length === 1")
     [refused] = noted(PAGE)
-    assert (refused["Error"], refused["Model"]) == ("provider refused", "nobody's <b>model</b>")
+    assert (refused["Status"], refused["Error"], refused["Model"]) == ("400", "provider refused", "nobody's <b>model</b>")
     assert HOSTILE_KEY in refused["Caller · key · team"] and HOSTILE_TEAM in refused["Caller · key · team"]
-    told = WORLD.json("requests?kind=refused")["requests"][0]
+    [told] = [one for one in refusals if one["status"] == 400]
     assert told["request_id"] in refused["Request id · provider’s"], (told, refused)
+    # A caller's limits and budgets are no failures.
+    change = "const one = document.querySelector('#find'); one.value = '{}'; one.dispatchEvent(new Event('input'))"
+    PAGE.run(f"{{{change.format('budget_exceeded')}}}")
+    # The trial's, and of others as many as the budgets of this world have refused.
+    wanted = sum(one["error"] == "budget_exceeded" for one in refusals)
+    assert 0 < wanted < len(refusals), refusals
+    PAGE.wait(f"document.querySelectorAll('#requests tr').length === {wanted}")
+    assert {one["Status"] for one in noted(PAGE)} == {"429"}
+    assert noted(PAGE)[0]["Caller · key · team"].startswith("trial")
+    assert PAGE.run("document.activeElement.id") == "find"
+    PAGE.run(f"{{{change.format('')}}}")
     PAGE.click("#kinds button:nth-child(2)")
+    PAGE.wait("[...document.querySelectorAll('#requests .pill')].every(one => one.textContent >= '429')")
     PAGE.wait("document.querySelectorAll('#requests tr').length > 1")
     failed = noted(PAGE)
     told = WORLD.json("requests?kind=failed")["requests"]
     assert len(failed) == len(told), (len(failed), len(told))
     for shown, one in zip(failed, told, strict=True):
         assert shown["Status"] == str(one["status"]) and shown["Model"].startswith(one["model"]), shown
-    PAGE.run("document.querySelector('#find').focus()")
-    PAGE.type("budget_exceeded")
-    # The trial's, and of others as many as the budgets of this world have refused.
-    wanted = sum(one["error"] == "budget_exceeded" for one in told)
-    assert 0 < wanted < len(told), told
-    PAGE.wait(f"document.querySelectorAll('#requests tr').length === {wanted}")
-    assert {one["Status"] for one in noted(PAGE)} == {"429"}
-    assert noted(PAGE)[0]["Caller · key · team"].startswith("trial")
-    assert PAGE.run("document.activeElement.id") == "find"
-    find = "{const one = document.querySelector('#find'); one.value = ''; one.dispatchEvent(new Event('input'))}"
-    PAGE.run(find)
     PAGE.click("#kinds button:nth-child(1)")
     assert PAGE.run(pressed) == ["true", "false", "false", "false"]
 
@@ -483,6 +488,8 @@ def callers_teams_and_keys_are_found_by_name():
 
 @test
 def a_page_that_is_opened_later_has_the_last_five_minutes():
+    kept = len(WORLD.json("recent")["points"])
+    assert kept > 1, kept
     PAGE.do("Page.reload")
     PAGE.wait("document.readyState === 'complete'")
     PAGE.wait(LIVE)
@@ -491,8 +498,10 @@ def a_page_that_is_opened_later_has_the_last_five_minutes():
     PAGE.wait(summed)
     drawn = "document.querySelector('#{} .line').getBBox()"
     assert PAGE.run(f"{drawn.format('rate')}.height") > 50
-    # Latencies may well be the same all the time: a level line.
-    assert PAGE.run(f"{drawn.format('slow')}.width") > 5
+    # Latencies may well be the same all the time, a level line; yet each point is drawn.
+    points = "document.querySelector('#{} .{}').getAttribute('d').match(/H/g).length"
+    for chart, line in (("rate", "line"), ("rate", "fail"), ("slow", "line"), ("slow", "high")):
+        assert PAGE.run(points.format(chart, line)) >= kept, (chart, line, kept)
     assert whole(PAGE.run("document.querySelector('#rate').ariaLabel.match(/: ([\\d,]+) in all/)[1]")) > 100
 
 

@@ -31,7 +31,8 @@ pub(super) fn note(noted: &Noted, one: &Notable<'_>) {
     let is_left = told.status == CALLER_GONE && told.first_byte.is_none();
     let waited = clock::now().since(request.ready);
     let is_slow = one.is_slow || is_left && waited > noted.slow_from(form);
-    let Some(trouble) = Trouble::of(told.status, told.error.is_some(), is_slow) else {
+    let has_error = told.error.is_some();
+    let Some(trouble) = Trouble::of(told.status, told.attempts, has_error, is_slow) else {
         return;
     };
     let name = |name| bounded(name, LABEL_BYTES_MAX).into();
