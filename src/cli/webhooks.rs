@@ -58,14 +58,18 @@ impl Starter {
         if plan.webhooks.is_empty() {
             return Ok(());
         }
-        let Some(inbox) = self.inbox.take() else {
+        if self.inbox.is_none() {
             return Ok(());
-        };
+        }
+        // The inbox stays for the next try where this fails.
         let courier = Courier::of(&plan);
         let (courier, faults) = courier.map_err(NotStarted::Failed)?;
         for fault in &faults {
             tracing::warn!(fault, "trust roots");
         }
+        let Some(inbox) = self.inbox.take() else {
+            return Ok(());
+        };
         let (courier, teller) = (Arc::new(courier), self.teller.clone());
         let terms = Arc::clone(&self.terms);
         inbox.begin();

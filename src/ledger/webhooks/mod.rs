@@ -163,7 +163,7 @@ impl Webhooks {
             hook.retries.at_once();
             self.news.push(News::Failed(event));
         } else if refused {
-            hook.waiting.push_back(one);
+            hook.let_others_pass(one);
         } else {
             hook.waiting.push_front(one);
         }
@@ -227,6 +227,17 @@ impl Hook {
             }
             Verdict::Silence => {}
         }
+    }
+
+    /// Puts a notice behind those about other things; those about the same thing stay behind it.
+    fn let_others_pass(&mut self, one: Waiting) {
+        let about = |one: &Waiting| (one.notice.notice.event, one.notice.notice.subject.clone());
+        let what = about(&one);
+        let all = std::mem::take(&mut self.waiting).into_iter();
+        let (later, others): (VecDeque<_>, VecDeque<_>) = all.partition(|two| about(two) == what);
+        self.waiting = others;
+        self.waiting.push_back(one);
+        self.waiting.extend(later);
     }
 
     /// Gives up what has waited for an hour.

@@ -199,6 +199,17 @@ fn one_that_is_refused_lets_the_others_pass() {
 }
 
 #[test]
+fn what_is_told_of_one_thing_stays_in_order_when_it_is_refused() {
+    let mut play = Play::one();
+    play.tell(0, "open", "p");
+    play.tell(0, "80", "x");
+    play.tell(0, "closed", "p");
+    let why = String::from("404");
+    assert_eq!(play.tried(0, &Outcome::Refused { why }), ["open p"]);
+    assert_eq!(play.taken(5), ["80 x", "open p", "closed p"]);
+}
+
+#[test]
 fn one_attempt_is_under_way_at_a_time_and_others_do_not_wait_for_it() {
     let both = [Event::Budget];
     let mut play = Play::new(&[hook("http://a/", &both, "s"), hook("http://b/", &both, "s")]);
