@@ -132,6 +132,9 @@ impl Fleet {
             let before = self.terms[id.index()].as_ref();
             if before.is_none_or(|one| one.name != entry.quota.name) {
                 standing::forget(&lease);
+                // What was heard of the former period is none of the next one's.
+                let is_other = |budget: &BudgetId| Target::Budget(*budget) != entry.target;
+                self.elsewhere.retain(|(budget, _)| is_other(budget));
             }
         }
         self.terms[id.index()] = Some(entry.quota.clone());
