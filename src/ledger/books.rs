@@ -198,6 +198,11 @@ impl Books {
         }
     }
 
+    /// A provider of the adopted configuration is out of rotation since that moment, or is not.
+    pub fn carry_rotation(&mut self, to: (ProviderId, Option<Instant>), orders: &mut Vec<Order>) {
+        self.breakers.carry_rotation(to, orders);
+    }
+
     /// Does what is due.
     pub fn on_time(&mut self, now: Instant, wall: WallTime, orders: &mut Vec<Order>) {
         self.breakers.on_time(now, orders);

@@ -247,15 +247,32 @@ impl Breakers {
         (provider, state): (ProviderId, Rotation),
         orders: &mut Vec<Order>,
     ) {
-        let Some(standing) = self.providers.get_mut(provider.index()) else {
+        let Some(standing) = self.providers.get(provider.index()) else {
             return;
         };
         let out_since = match state {
             Rotation::In => None,
             Rotation::Out => Some(standing.out_since.unwrap_or(now)),
         };
-        if standing.out_since != out_since {
-            standing.out_since = out_since;
+        self.carry_rotation((provider, out_since), orders);
+    }
+
+    /// A provider is out of rotation since that moment, or is not, as the one was whose name it has.
+    pub fn carry_rotation(
+        &mut self,
+        (provider, out_since): (ProviderId, Option<Instant>),
+        orders: &mut Vec<Order>,
+    ) {
+        let Some(standing) = self.providers.get_mut(provider.index()) else {
+            return;
+        };
+        let was_out = standing.out_since.is_some();
+        standing.out_since = out_since;
+        if was_out != out_since.is_some() {
+            let state = match out_since {
+                None => Rotation::In,
+                Some(_) => Rotation::Out,
+            };
             orders.push(Order::Rotation { provider, state });
         }
     }

@@ -122,6 +122,11 @@ fn it_stays_out_over_reloads_under_another_address_too_and_not_over_a_restart() 
     rotate(&router, "alpha", "put-back");
     assert_eq!(served_by(&router), "alpha");
     assert_eq!([alpha.stats().requests, other.stats().requests], [0, 1]);
+    // Back at its former address, what was said last still counts.
+    assert_eq!(router.reload(&config(&alpha)).status, 200);
+    assert_eq!(provider_report(&router, "alpha")["in_rotation"], true);
+    assert_eq!(served_by(&router), "alpha");
+    assert_eq!([alpha.stats().requests, other.stats().requests], [1, 1]);
     rotate(&router, "alpha", "take-out");
     drop(router);
     let router = Router::start(&config(&alpha));

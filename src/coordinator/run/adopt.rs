@@ -4,21 +4,25 @@ use std::sync::Arc;
 
 use crate::base::ids::ProviderId;
 use crate::base::time::Instant;
+use crate::config::plan::Plan;
 use crate::coordinator::publish::Publisher;
 use crate::coordinator::run::Coordinator;
+use crate::link::orders::Health;
 use crate::link::reports::ByHand;
 
 impl Coordinator {
     /// Does what an operator wants of a provider.
     pub(super) fn by_hand(&mut self, now: Instant, provider: ProviderId, act: ByHand) {
-        if let Some(provider) = self.plan.find_provider(provider) {
-            let provider = &*provider.name;
-            match act {
-                ByHand::TakeOut => tracing::info!(provider, "the provider is out of rotation"),
-                ByHand::PutBack => tracing::info!(provider, "the provider is back in rotation"),
-                // A change of the circuit has a line of its own.
-                ByHand::Open | ByHand::Close | ByHand::Reset => {}
-            }
+        // It may have left with a reload meanwhile: the operator is told so.
+        let Some(named) = self.plan.find_provider(provider) else {
+            return;
+        };
+        let name = &*named.name;
+        match act {
+            ByHand::TakeOut => tracing::info!(provider = name, "the provider is out of rotation"),
+            ByHand::PutBack => tracing::info!(provider = name, "the provider is back in rotation"),
+            // A change of the circuit has a line of its own.
+            ByHand::Open | ByHand::Close | ByHand::Reset => {}
         }
         self.books.by_hand(now, provider, act, &mut self.orders);
         self.publish(now);
@@ -34,13 +38,15 @@ impl Coordinator {
         let callers = callers.filter(|callers| !Arc::ptr_eq(callers, &self.callers));
         if let Some(terms) = &terms {
             self.gates = Arc::clone(&terms.gates);
-            let out = self.taken_out(now);
+            let rotation = self.rotation(now);
             self.books.adopt(now, terms, &mut self.orders);
-            // A provider whose address has changed has another id, and the same name.
+            // A provider whose address has changed has another id, or one that it had before, and
+            // the same name: what was said of it last counts.
             for provider in &terms.plan.providers {
-                if out.contains(&provider.name) {
-                    let act = ByHand::TakeOut;
-                    self.books.by_hand(now, provider.id, act, &mut self.orders);
+                let mut said = rotation.iter();
+                if let Some((_, out_since)) = said.find(|(name, _)| *name == provider.name) {
+                    let to = (provider.id, *out_since);
+                    self.books.carry_rotation(to, &mut self.orders);
                 }
             }
             let fresh = &terms.fresh.providers;
@@ -59,18 +65,31 @@ impl Coordinator {
         if let Some(terms) = terms {
             self.notices
                 .adopted(&self.plan, (&terms.plan, &terms.fresh.providers));
+            self.tell_who_comes_back(now, &terms.plan);
             self.plan = Arc::clone(&terms.plan);
         }
         self.share(now);
     }
 
-    /// The names of the providers that are out of rotation.
-    fn taken_out(&mut self, now: Instant) -> Vec<Box<str>> {
+    /// Tells of providers of `next` that come back as unhealthy as they went: of what does not
+    /// change, nobody would hear.
+    fn tell_who_comes_back(&mut self, now: Instant, next: &Plan) {
+        for provider in &next.providers {
+            let view = self.books.view(now, provider.id);
+            let is_back = self.plan.find_provider(provider.id).is_none();
+            if is_back && view.is_some_and(|view| view.health == Health::Unhealthy) {
+                self.notices.health(&provider.name, Health::Unhealthy);
+            }
+        }
+    }
+
+    /// The names of all providers, and since when each is out of rotation; `None`: it is not.
+    fn rotation(&mut self, now: Instant) -> Vec<(Box<str>, Option<Instant>)> {
         let providers = self.plan.providers.iter();
-        let out = providers.filter(|one| {
+        let told = providers.map(|one| {
             let view = self.books.view(now, one.id);
-            view.is_some_and(|view| view.out_since.is_some())
+            (one.name.clone(), view.and_then(|view| view.out_since))
         });
-        out.map(|one| one.name.clone()).collect()
+        told.collect()
     }
 }
