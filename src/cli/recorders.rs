@@ -2,7 +2,7 @@
 //! anything changes, and each has a thread as long as a configuration names it.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use crate::cli::not_started::NotStarted;
@@ -50,6 +50,14 @@ struct Writer {
     path: PathBuf,
     usage: Arc<Latest<Usage>>,
     recorder: Former,
+    /// Held by its thread, which has the file open until it ends.
+    thread: Weak<()>,
+}
+
+impl Writer {
+    fn has_the_file(&self) -> bool {
+        self.thread.strong_count() > 0
+    }
 }
 
 /// Those who record the requests of the next configuration.
@@ -125,7 +133,7 @@ impl Starter {
                 Some(recorder)
             }
         };
-        self.writers.retain(|one| one.recorder.recorder().is_some());
+        self.writers.retain(Writer::has_the_file);
         let traces = self
             .tellers
             .adopt(prepared.traces, (&self.all, &self.events))?;
@@ -135,17 +143,19 @@ impl Starter {
     fn start(&mut self, usage: Usage, file: UsageFile) -> Result<Recorder, NotStarted> {
         let (recorder, entries) = recorder::channel(Arc::clone(&self.all.usage));
         let usage = Arc::new(Latest::new(Arc::new(usage)));
+        let thread = Arc::new(());
         self.writers.push(Writer {
             path: file.path().to_path_buf(),
             usage: Arc::clone(&usage),
             recorder: recorder.former(),
+            thread: Arc::downgrade(&thread),
         });
         let running = self.all.add(&recorder);
         let writer = UsageWriter::new(file, usage, entries);
         let body = move || {
             cores::step_aside();
             writer.run();
-            drop(running);
+            drop((running, thread));
             Ok(())
         };
         start_thread("usage".into(), &self.events, Event::RecorderEnded, body)?;
@@ -154,6 +164,6 @@ impl Starter {
 }
 
 /// How long a file is waited for that a thread of this process is about to leave.
-const LEFT_WITHIN: Duration = Duration::from_secs(1);
+const LEFT_WITHIN: Duration = Duration::from_secs(10);
 /// Pause between two looks.
 const LOOK_EVERY: Duration = Duration::from_millis(5);

@@ -10,8 +10,8 @@ use crate::support::collector::{Collector, Reply, Span};
 use crate::support::router::{Folder, Router, Start};
 use crate::support::tls::{Forwarder, Papers, Tls};
 use crate::support::{
-    PATIENCE, chat, config_of, config_with, eventually, mock, provider, seen_header, streamed_chat,
-    wait_for_requests,
+    Nobody, PATIENCE, chat, config_of, config_with, eventually, mock, provider, seen_header,
+    streamed_chat, wait_for_requests,
 };
 
 const TRACE: &str = "12345678901234567890123456789012";
@@ -566,16 +566,14 @@ fn a_collector_that_answers_too_late_is_asked_again() {
 #[test]
 fn a_collector_that_is_dead_or_hangs_holds_nobody_up() {
     let hanging = Collector::replying(vec![Reply::Hang; 9]);
-    let dead = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
-    let dead_addr = dead.local_addr().expect("an address");
-    drop(dead);
-    for endpoint in [hanging.addr(), dead_addr] {
+    let dead = Nobody::here();
+    for endpoint in [hanging.addr(), dead.addr()] {
         let mock = mock(json!({}));
         let telemetry = format!("telemetry: {{otlp: {{endpoint: 'http://{endpoint}'}}}}\n");
         let mut router = Router::start(&(config_with(&mock, &[]) + &telemetry));
         let path = "/v1/chat/completions";
         ask(&router, path, "", &chat("hello"));
-        if endpoint == dead_addr {
+        if endpoint == dead.addr() {
             router.wait_for_log("traces cannot be told");
         } else {
             eventually("the collector is asked", || hanging.posts() > 0);

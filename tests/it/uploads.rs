@@ -11,7 +11,7 @@ use socket2::SockRef;
 use crate::support::canned::{Recorder, canned, chunk, halves, whole};
 use crate::support::client::{Answer, Client};
 use crate::support::router::Router;
-use crate::support::{config_of, eventually};
+use crate::support::{Nobody, config_of, eventually};
 
 const JSON: &str = "Content-Type: application/json\r\n";
 const PATH: &str = "/v1/audio/transcriptions";
@@ -332,13 +332,11 @@ fn canned_early(answer: Vec<u8>) -> SocketAddr {
 
 #[test]
 fn an_upload_goes_to_one_provider_once_it_has_begun() {
-    let dead = TcpListener::bind("127.0.0.1:0").expect("a port");
-    let dead_addr = dead.local_addr().expect("an address");
-    drop(dead);
+    let dead = Nobody::here();
     let beta = Sink::start();
     let rest = "routing: {strategy: priority}\n";
     let config = config_of(
-        &[at("alpha", dead_addr, ""), at("beta", beta.addr, "")],
+        &[at("alpha", dead.addr(), ""), at("beta", beta.addr, "")],
         rest,
     );
     let router = Router::start(&config);

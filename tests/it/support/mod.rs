@@ -15,6 +15,7 @@ pub mod router;
 pub mod store;
 pub mod tls;
 
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use infermux_mock::{Goals, Mock};
@@ -31,6 +32,26 @@ pub fn mock(script: Value) -> Mock {
 /// Waits until `condition` holds.
 pub fn eventually(what: &str, condition: impl FnMut() -> bool) {
     eventually_within(PATIENCE, what, condition);
+}
+
+/// An address where nobody listens, and nobody else can begin to while this is held: connections
+/// are refused.
+pub struct Nobody(socket2::Socket);
+
+impl Nobody {
+    /// A port of its own.
+    pub fn here() -> Self {
+        let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None);
+        let socket = socket.expect("a socket");
+        let any: SocketAddr = ([127, 0, 0, 1], 0).into();
+        socket.bind(&any.into()).expect("a port");
+        Self(socket)
+    }
+
+    pub fn addr(&self) -> SocketAddr {
+        let addr = self.0.local_addr().expect("an address");
+        addr.as_socket().expect("an address of IP")
+    }
 }
 
 fn eventually_within(patience: Duration, what: &str, mut condition: impl FnMut() -> bool) {
