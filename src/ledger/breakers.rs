@@ -257,7 +257,8 @@ impl Breakers {
         self.carry_rotation((provider, out_since), orders);
     }
 
-    /// A provider is out of rotation since that moment, or is not, as the one was whose name it has.
+    /// A provider is out of rotation since that moment, or is not, as the one was whose name it
+    /// has.
     pub fn carry_rotation(
         &mut self,
         (provider, out_since): (ProviderId, Option<Instant>),

@@ -15,7 +15,8 @@ pub(super) const STORE: Target = Target {
     fronts: &[],
 };
 
-/// What the package reserves in each list that is open, up to a hundred deep: room for 4,096 values.
+/// What the package reserves in each list that is open, up to a hundred deep: room for 4,096
+/// values.
 const RESERVED_BYTES: usize = 4_096 * size_of::<redis::Value>();
 
 /// The shortest opening of a list: `*9` and a line's end.

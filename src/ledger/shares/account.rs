@@ -31,8 +31,7 @@ pub struct Account {
     inherited: u64,
     /// When what is inherited leaves the window.
     inherited_until: Instant,
-    /// The number of the latest ask, and of the latest one that was answered in the running epoch
-    /// and lease; 0: none was.
+    /// Of the latest ask, and of the latest that was answered in this epoch and lease; 0: none.
     number: u64,
     answered: u64,
     /// Whether no ask was ever answered in this process.
@@ -47,8 +46,7 @@ pub struct Account {
     lack: Lack,
     short: Short,
     demand: Demand,
-    /// Whether the store lacks what is to be said: the allowance was lowered, an ask was lost, or
-    /// all data.
+    /// Whether the store lacks something: a lower allowance, an ask that was lost, or all data.
     is_unsaid: bool,
 }
 
@@ -113,8 +111,7 @@ impl Account {
         self.lower(left, words);
     }
 
-    /// The store's data is another: nothing that was answered before need be known to it. All of it
-    /// is to be said while the store learns, however calm the quota is.
+    /// The store's data is another: all is to be said again, however calm the quota is.
     pub fn begin_epoch(&mut self) {
         self.answered = 0;
         self.sent = None;

@@ -112,8 +112,8 @@ impl Allowed {
         self.spent += request.share;
     }
 
-    /// The process is cut off since `heard`, which is longer than the store remembers it: its places
-    /// are free, and so is the mark of last requests, of which it may have had one since.
+    /// The process is cut off since `heard`, which is longer than the store remembers it: its
+    /// places are free, and so is the mark of last requests, of which it may have had one since.
     pub(crate) fn on_forgotten(&mut self, process: usize, heard: Instant) {
         self.in_flight.retain(|_, of| *of != process);
         let is_untold = |one: &Excess| one.process == process && one.at >= heard;

@@ -1,6 +1,6 @@
-//! Several instances of which nothing goes wrong: how soon one of them has all of a limit, how often
-//! they call the store meanwhile, and what they remember when it alone loses its data. An exchange
-//! takes a millisecond.
+//! Several instances of which nothing goes wrong: how soon one of them has all of a limit, how
+//! often they call the store meanwhile, and what they remember when it alone loses its data. An
+//! exchange takes a millisecond.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -176,8 +176,8 @@ impl Fleet {
         self.admit(place, 1, (wish, 1));
     }
 
-    /// For so long, each instance has one request after the other that costs as much as it reserves.
-    /// Returns what they cost.
+    /// For so long, each instance has one request after the other that costs as much as it
+    /// reserves. Returns what they cost.
     fn spend(&mut self, span: Duration, cost: u64) -> u64 {
         let wish = Wish {
             tokens: 0,
