@@ -28,6 +28,8 @@ use crate::window::{Counted, Limited, Window};
 
 pub(crate) struct Judge {
     circuits: Vec<Circuit>,
+    /// Whether the configuration that the coordinator goes by has this provider.
+    is_there: Vec<bool>,
     windows: Vec<Window>,
     pub(crate) scopes: Scopes,
     /// By shard, the facts that are on their way, in order, each with the number of its batch.
@@ -46,6 +48,7 @@ impl Judge {
         let providers = &scene.plan.providers;
         Self {
             circuits: providers.iter().map(|p| Circuit::new(p.breaker)).collect(),
+            is_there: vec![true; providers.len()],
             windows: providers.iter().map(Limited::of).map(Window::new).collect(),
             scopes: Scopes::new(scene),
             on_the_way: vec![VecDeque::new(); shards],
@@ -67,12 +70,15 @@ impl Judge {
         for (circuit, seen) in self.circuits.iter_mut().zip(seen) {
             circuit.on_seen(now, *seen);
         }
+        self.is_there.fill(false);
         for provider in &terms.plan.providers {
             let place = provider.id.index();
             if place == self.circuits.len() {
+                self.is_there.push(true);
                 self.circuits.push(Circuit::new(provider.breaker));
                 self.windows.push(Window::new(Limited::of(provider)));
             } else {
+                self.is_there[place] = true;
                 self.circuits[place].on_reload(now, provider.breaker);
                 self.windows[place].on_reload(Limited::of(provider));
             }
@@ -278,8 +284,12 @@ impl Judge {
         self.circuits[provider.index()].on_health(state);
     }
 
+    /// An operator acts, of which nothing comes where the provider is gone.
     pub(crate) fn by_hand(&mut self, now: Instant, provider: ProviderId, act: ByHand) {
-        self.circuits[provider.index()].by_hand(now, act);
+        let place = provider.index();
+        if self.is_there[place] {
+            self.circuits[place].by_hand(now, act);
+        }
     }
 
     /// What must hold after every step.
@@ -300,8 +310,11 @@ impl Judge {
     ) -> Held {
         for (place, gate) in gates.providers.iter().enumerate() {
             self.circuits[place].check_end(gate)?;
-            // Its last permits are taken to see it.
-            let free = |places| (0..=places).filter(|_| gate.take(0).is_some()).count() as u64;
+            // Its last permits are taken to see it. The circuit of one that is gone may be open.
+            let free = |places| match self.is_there[place] {
+                true => (0..=places).filter(|_| gate.take(0).is_some()).count() as u64,
+                false => places,
+            };
             self.windows[place].check_end(gate.headroom(), free)?;
         }
         self.scopes.check_end(now, callers, state)
