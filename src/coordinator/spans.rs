@@ -88,6 +88,8 @@ fn of_request(out: &mut Attributes<'_>, entry: &RequestEntry) {
         "gen_ai.response.model",
         model.filter(|model| !model.is_empty()),
     );
+    let id = answering.and_then(|one| one.answer_id.as_deref());
+    out.text_if("gen_ai.response.id", id);
     if let Some(spend) = &entry.spend {
         used(out, spend);
     }
@@ -163,6 +165,7 @@ fn of_attempt(out: &mut Attributes<'_>, entry: &RequestEntry, attempt: &AttemptE
     if !attempt.model.is_empty() {
         out.text("gen_ai.request.model", &attempt.model);
     }
+    out.text_if("gen_ai.response.id", attempt.answer_id.as_deref());
     if let Some(spend) = &attempt.spend {
         used(out, spend);
     }

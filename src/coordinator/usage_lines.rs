@@ -29,6 +29,16 @@ pub fn write(entry: &Entry, out: &mut Vec<u8>) {
     }
 }
 
+/// How many entries these whole lines are of: each has one line that is not of an attempt, its last.
+#[must_use]
+pub fn entries_in(lines: &[u8]) -> usize {
+    let ends = |line: &&[u8]| !line.starts_with(ATTEMPT) && line.ends_with(b"\n");
+    lines
+        .split_inclusive(|byte| *byte == b'\n')
+        .filter(ends)
+        .count()
+}
+
 /// What the records of a request and of its attempts have in common.
 fn common<'a>(kind: &'static str, request: &'a RequestEntry) -> UsageRecord<'a> {
     let mut record = UsageRecord::new(kind);
@@ -91,6 +101,7 @@ fn of_attempt<'a>(
         Field::ProviderRequestId,
         attempt.provider_request_id.as_deref(),
     );
+    record.text(Field::ResponseId, attempt.answer_id.as_deref());
     record.text(Field::ProviderKey, attempt.key.map(key_owner));
     record.set(Field::Probe, Value::Flag(attempt.is_probe));
     record.set(Field::Sends, Value::Number(attempt.sends.into()));
@@ -187,12 +198,25 @@ fn flag(value: Option<bool>) -> Value<'static> {
     value.map_or(Value::Null, Value::Flag)
 }
 
+/// How the line of an attempt begins.
+const ATTEMPT: &[u8] = b"{\"schema\":1,\"kind\":\"attempt\"";
 /// The tags of months repeat after this number.
 const MONTH_TAGS: u64 = 32;
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn entries_are_counted_by_their_last_lines() {
+        let mut lines = Vec::new();
+        for kind in [1, 1, 0, 2, 1, 0] {
+            UsageRecord::new(KINDS[kind]).write(&mut lines);
+        }
+        assert_eq!(entries_in(&lines), 3);
+        assert_eq!(entries_in(&lines[..lines.len() - 1]), 2);
+        assert_eq!(entries_in(b""), 0);
+    }
 
     #[test]
     fn a_tag_is_that_of_the_latest_month_that_has_it() {

@@ -295,6 +295,17 @@ impl Shell {
         self.course.relays.response_id().filter(|_| is_native)
     }
 
+    /// Has the id of the answer kept, from here on.
+    pub const fn want_id(&mut self) {
+        self.course.flow.want_id();
+    }
+
+    /// The provider's id of the answer, where it is kept, and has come.
+    #[must_use]
+    pub fn answer_id(&self) -> Option<&[u8]> {
+        self.response_id().or_else(|| self.course.flow.answer_id())
+    }
+
     /// The events with which the stream has ended before any content, as a caller is told of them
     /// where nobody else answers; empty where it ended otherwise.
     #[must_use]

@@ -149,6 +149,8 @@ pub struct AttemptEntry {
     pub span: Option<SpanId>,
     /// The provider's own id for the request.
     pub provider_request_id: Option<Box<str>>,
+    /// The provider's id of its answer.
+    pub answer_id: Option<Box<str>>,
 }
 
 /// What was used, and what it costs.

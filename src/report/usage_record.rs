@@ -281,7 +281,7 @@ pub const KINDS: [&str; 3] = ["request", "attempt", "correction"];
 const ALL: &str = "all";
 const REQUEST: &str = "request";
 const ATTEMPT: &str = "attempt";
-const CORRECTION: &str = "correction";
+const NOT_REQUEST: &str = "attempt, correction";
 const NOT_CORRECTION: &str = "request, attempt";
 
 /// All fields, in the order in which they are written: the only list of them.
@@ -340,8 +340,9 @@ pub const ROWS: [Row; 50] = [
         "The dialect in which the provider was asked."),
     row(Field::ProviderRequestId, "provider_request_id", Kind::Text, ATTEMPT,
         "The provider's own id for the request."),
-    row(Field::ResponseId, "response_id", Kind::Text, CORRECTION,
-        "The id of the response whose usage was learned later."),
+    row(Field::ResponseId, "response_id", Kind::Text, NOT_REQUEST,
+        "The provider's id of its answer; of a correction, that of the response whose usage was \
+         learned later."),
     row(Field::ProviderKey, "provider_key", Kind::Word(&KEY_OWNERS), ATTEMPT,
         "Whose key the provider was sent: infermux's own, or the caller's, whose account pays \
          then."),

@@ -214,6 +214,7 @@ fn a_stream_tells_its_first_content_and_a_hang_up_its_caller() {
     drop(caller);
     let spans = collector.wait(4);
     let gone: Vec<&Span> = spans[2..].iter().collect();
+    assert!(gone[0].start() <= gone[1].start() && gone[1].end() <= gone[0].end());
     let names = [
         "http.response.status_code",
         "error.type",
@@ -365,6 +366,88 @@ fn other_callers_and_other_providers_are_told_alike() {
             sent(asked, "traceparent").last(),
             Some(&client.traceparent())
         );
+    }
+}
+
+#[test]
+fn the_id_of_an_answer_is_told_as_its_provider_has_it() {
+    let collector = Collector::start();
+    let (openai, claude) = (
+        mock(json!({"name": "openai"})),
+        mock(json!({"name": "claude", "dialect": "anthropic"})),
+    );
+    let base = format!("base_url: \"http://{}\"", claude.address());
+    let providers = [
+        provider(&openai, &["models: [m, e]", "responses: native"]),
+        provider(&claude, &["type: anthropic", &base, "models: [c]"]),
+    ];
+    let rest = collector.telemetry("") + "server: {shards: 1}\n";
+    let router = Router::start(&config_of(&providers, &rest));
+    let question = json!([{"role": "user", "content": "hello"}]);
+    let chat = |model| json!({"model": model, "messages": question});
+    let messages = |model| json!({"model": model, "max_tokens": 9, "messages": question});
+    let mut asked = Vec::new();
+    for (path, body, begin, is_relayed) in [
+        ("/v1/chat/completions", chat("m"), "chatcmpl-", true),
+        ("/v1/chat/completions", chat("c"), "msg_", false),
+        (
+            "/v1/completions",
+            json!({"model": "m", "prompt": "x"}),
+            "cmpl-",
+            true,
+        ),
+        ("/v1/messages", messages("c"), "msg_", true),
+        ("/v1/messages", messages("m"), "chatcmpl-", false),
+        (
+            "/v1/responses",
+            json!({"model": "m", "input": "x"}),
+            "resp_",
+            true,
+        ),
+        (
+            "/v1/responses",
+            json!({"model": "c", "input": "x"}),
+            "msg_",
+            false,
+        ),
+        (
+            "/v1/embeddings",
+            json!({"model": "e", "input": "x"}),
+            "",
+            true,
+        ),
+    ] {
+        for is_streamed in [false, true] {
+            if begin.is_empty() && is_streamed {
+                continue;
+            }
+            let mut body = body.clone();
+            body["stream"] = is_streamed.into();
+            let answer = ask(&router, path, "", &body.to_string());
+            assert_eq!(answer.status, 200, "{path}: {}", answer.text());
+            asked.push((
+                format!("{path} {is_streamed}"),
+                begin,
+                is_relayed,
+                answer.text(),
+            ));
+        }
+    }
+    let spans = collector.wait(2 * asked.len());
+    for ((what, begin, is_relayed, told), spans) in asked.iter().zip(spans.chunks(2)) {
+        let id = |span: &Span| span.attribute("gen_ai.response.id");
+        assert_eq!(id(&spans[0]), id(&spans[1]), "{what}");
+        if begin.is_empty() {
+            assert!(id(&spans[0]).is_null(), "{what}");
+            continue;
+        }
+        let [id] = &texts(&spans[0], &["gen_ai.response.id"])[..] else {
+            panic!("{what}");
+        };
+        assert!(id.starts_with(begin), "{what}: {id}");
+        // Where its caller speaks another dialect, it may have another one.
+        let is_told = told.contains(&format!("\"{id}\""));
+        assert!(is_told || !is_relayed, "{what}: {id}");
     }
 }
 

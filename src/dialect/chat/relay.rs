@@ -89,6 +89,7 @@ impl Relay for ChatRelay {
             return Ok(Said::Nothing);
         }
         self.note(&chunk, flow);
+        flow.note_id_in(data);
         let said = if chunk.choices.count > 0 || chunk.usage.is_some() {
             Said::Something
         } else {

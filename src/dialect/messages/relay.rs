@@ -138,6 +138,7 @@ impl MessagesRelay {
         let Some(message) = told.message.filter(|value| value.kind == Kind::Object) else {
             return Ok(None);
         };
+        flow.note_id_in(message.text);
         let (mut model, mut room) = (None, Vec::new());
         for member in json::members(message.text) {
             let json::Member { name, value } = member?;

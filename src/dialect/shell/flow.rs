@@ -2,10 +2,13 @@
 
 use memchr::memchr2;
 
-use crate::base::limits::{HELD_BACK_BYTES_MAX, KEPT_BUFFER_BYTES_MAX, MODEL_NAME_BYTES_MAX};
+use crate::base::limits::{
+    HELD_BACK_BYTES_MAX, KEPT_BUFFER_BYTES_MAX, MODEL_NAME_BYTES_MAX, REQUEST_ID_BYTES_MAX,
+};
 use crate::dialect::shell::books::Books;
 use crate::dialect::shell::plan::StreamPlan;
 use crate::wire::forms::{Forms, Gap};
+use crate::wire::json;
 use crate::wire::stream_fault::StreamFault;
 
 /// An event that has arrived.
@@ -58,6 +61,9 @@ pub struct Flow {
     pub(super) is_done: bool,
     pub(super) fault: Option<StreamFault>,
     upstream_model: Vec<u8>,
+    /// Whether the answer's id is wanted.
+    wants_id: bool,
+    answer_id: Vec<u8>,
     error: Vec<u8>,
 }
 
@@ -65,6 +71,7 @@ impl Flow {
     pub(super) fn reset(&mut self, plan: &StreamPlan<'_>) {
         let old = std::mem::take(self);
         let [held, upstream_model, error] = [old.held, old.upstream_model, old.error].map(emptied);
+        let answer_id = emptied(old.answer_id);
         let mut forms = old.forms;
         forms.reset();
         *self = Self {
@@ -75,6 +82,7 @@ impl Flow {
             forms,
             held,
             upstream_model,
+            answer_id,
             error,
             ..Self::default()
         };
@@ -130,6 +138,32 @@ impl Flow {
         if self.upstream_model.is_empty() && name.len() <= MODEL_NAME_BYTES_MAX {
             self.upstream_model.extend_from_slice(name);
         }
+    }
+
+    /// Remembers the answer's id, where that is wanted: the inside of a JSON string, from the
+    /// `object` that has it. The first one counts.
+    #[inline]
+    pub fn note_id_in(&mut self, object: &[u8]) {
+        if self.wants_id
+            && self.answer_id.is_empty()
+            && let Some(id) = json::member(object, b"id")
+        {
+            self.note_id(&id.value.word());
+        }
+    }
+
+    pub(super) fn note_id(&mut self, id: &[u8]) {
+        if self.wants_id && self.answer_id.is_empty() && id.len() <= REQUEST_ID_BYTES_MAX {
+            self.answer_id.extend_from_slice(id);
+        }
+    }
+
+    pub(super) const fn want_id(&mut self) {
+        self.wants_id = true;
+    }
+
+    pub(super) fn answer_id(&self) -> Option<&[u8]> {
+        (!self.answer_id.is_empty()).then_some(&self.answer_id)
     }
 
     /// The provider has sent an error, whose data is `error`: `write` tells a caller who has had

@@ -133,7 +133,10 @@ impl<W: Writer> Teller<'_, W> {
                 piece = Some(text);
             }
             Event::ToolStart { name, .. } => flow.books.count_text(json::text_len(name)),
-            Event::Start { model, .. } => flow.note_model(model.unwrap_or_default()),
+            Event::Start { model, id } => {
+                flow.note_model(model.unwrap_or_default());
+                flow.note_id(id.unwrap_or_default());
+            }
             Event::Stop { .. } => flow.has_stopped = true,
             Event::Usage {
                 usage,

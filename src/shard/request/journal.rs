@@ -116,6 +116,7 @@ impl Journal {
             is_lost: false,
             span: None,
             provider_request_id: None,
+            answer_id: None,
         });
         self.running = Some(Running::default());
     }
@@ -150,6 +151,14 @@ impl Journal {
         }
     }
 
+    /// The provider's id of its answer is known.
+    #[inline(never)]
+    pub fn answered(&mut self, id: &str) {
+        if let Some(attempt) = self.running() {
+            attempt.answer_id = Some(id.into());
+        }
+    }
+
     /// The running attempt has used this, and nothing more follows.
     #[inline(never)]
     pub fn used(&mut self, used: &Used, is_lost: bool) {
@@ -179,15 +188,20 @@ impl Journal {
     /// The entry of the request, whose line says `access`.
     #[must_use]
     pub fn entry(mut self, access: &Access<'_>, ending: &Ending<'_>) -> Entry {
-        self.end(None, ending.first_content);
         let request = ending.request;
+        let ended = request.started + access.latency;
+        // Nothing of a request ends after it.
+        if let Some(running) = &mut self.running {
+            running.settled.get_or_insert(ended);
+        }
+        self.end(None, ending.first_content);
         let own = |text: Option<&str>| text.map(Box::from);
         Entry::Request(Box::new(RequestEntry {
             id: request.id.as_str().into(),
             trace: request.trace.clone().filter(|trace| trace.is_told()),
             started: self.started,
             ready: request.ready,
-            ended: request.started + access.latency,
+            ended,
             first_byte: ending.first_byte,
             method: own(access.method),
             path: own(access.path),

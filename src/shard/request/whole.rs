@@ -39,6 +39,7 @@ use crate::shard::request::response_time::ResponseTime;
 use crate::shard::request::retold::{self, Events};
 use crate::shard::request::unsettled;
 use crate::sys::clock;
+use crate::wire::json;
 use crate::wire::splice::Splice;
 use crate::wire::usage::Usage;
 
@@ -94,6 +95,7 @@ pub async fn relay<'a>(
         Ok(answer) => answer,
         Err(fault) => return lost::fail(attempt, record, up, fault.outcome()).await,
     };
+    note_id(attempt, record, up.body());
     let used = (answer.view.usage, answer.view.text_bytes);
     let whole = answer.body(&mut up);
     let events = if job.wants_stream() {
@@ -132,6 +134,15 @@ pub async fn relay<'a>(
         None => send_edited(attempt, caller, record, sending, &answer.view).await,
     };
     sent.map_or(Outcome::CallerGone, |()| Outcome::Answered)
+}
+
+/// Takes note of the id of an answer, which the provider has given as `body`, where it has one.
+fn note_id(attempt: &Attempt<'_, '_>, record: &mut Record<'_>, body: &[u8]) {
+    if attempt.own_endpoint().is_written() {
+        record.answered(attempt.crossing().masks, || {
+            Some(json::member(body, b"id")?.value.word())
+        });
+    }
 }
 
 /// What the caller is told of an answer which says that the prompt is too long.

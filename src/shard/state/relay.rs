@@ -121,6 +121,11 @@ impl Spare {
         self.shell.reset(plan);
     }
 
+    /// Has the id of the answer kept.
+    pub const fn want_id(&mut self) {
+        self.shell.want_id();
+    }
+
     /// Makes room for the output of a read of `count` bytes that is sent to the caller at once.
     pub fn make_room(&mut self, count: usize, buffers: &Buffers) {
         if count < TAKEN_FOR || self.has_payload() {
