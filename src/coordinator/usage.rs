@@ -23,10 +23,12 @@ pub struct UsageWriter {
     held: Vec<u8>,
     /// How many entries these lines are of.
     held_entries: usize,
-    /// When they are tried again; `None`: the last try has succeeded.
+    /// When everything is tried again; `None`: nothing has failed the last time.
     again: Option<Instant>,
     /// When the file is synced.
     sync_at: Instant,
+    /// When it is looked at whether the file still has its name.
+    look_at: Instant,
 }
 
 impl UsageWriter {
@@ -41,6 +43,7 @@ impl UsageWriter {
             held_entries: 0,
             again: None,
             sync_at: Instant::NEVER,
+            look_at: Instant::ZERO,
         }
     }
 
@@ -85,7 +88,8 @@ impl UsageWriter {
             self.hold(&batch);
         }
         if self.again.is_none() {
-            self.write();
+            let written = self.write();
+            self.note(written);
         }
     }
 
@@ -101,29 +105,36 @@ impl UsageWriter {
         }
     }
 
-    /// Does what is due.
+    /// Does what is due. After a failure everything is due, once the pause is over.
     fn look(&mut self) {
         let now = clock::now();
-        if self.again.is_some_and(|at| at <= now) {
-            self.write();
+        let is_again = self.again.is_some();
+        if self.again.is_some_and(|at| at > now) {
+            return;
         }
-        if self.sync_at <= now {
-            let synced = self.file.sync();
+        let attended = self.attend(now, is_again);
+        self.note(attended);
+    }
+
+    fn attend(&mut self, now: Instant, is_again: bool) -> Result<(), String> {
+        if is_again {
+            self.write()?;
+        }
+        if is_again || self.sync_at <= now {
             self.sync_at = Instant::NEVER;
-            self.note(synced.map_err(|error| error.to_string()));
+            self.file.sync().map_err(|error| error.to_string())?;
+        }
+        if is_again || self.look_at <= now {
+            self.look_at = now + LOOK_EVERY;
+            let followed = self.file.follow(clock::wall());
+            followed.map_err(|error| error.to_string())?;
         }
         let rotated = self.file.rotate(clock::wall());
-        if let Err(error) = rotated {
-            self.note(Err(error.to_string()));
-        }
+        rotated.map_err(|error| format!("the file cannot be put aside: {error}"))
     }
 
     /// Writes what is held.
-    fn write(&mut self) {
-        if self.held.is_empty() {
-            self.again = None;
-            return;
-        }
+    fn write(&mut self) -> Result<(), String> {
         let mut written = 0;
         let result = loop {
             let Some(rest) = self.held.get(written..).filter(|rest| !rest.is_empty()) else {
@@ -134,29 +145,32 @@ impl UsageWriter {
                 Err(error) => break Err(error.to_string()),
             }
         };
+        let entries = match &result {
+            Ok(()) => self.held_entries,
+            Err(_) => usage_lines::entries_in(self.held.get(..written).unwrap_or_default()),
+        };
         self.held.drain(..written);
+        self.held_entries -= entries.min(self.held_entries);
+        self.counts().written.add(entries);
         if self.held.is_empty() {
-            let entries = std::mem::take(&mut self.held_entries);
-            self.counts().written.add(entries);
             self.held.shrink_to(USAGE_AT_ONCE_BYTES_MAX);
         }
         if self.file.is_dirty() && self.sync_at == Instant::NEVER {
             self.sync_at = clock::now() + SYNC_EVERY;
         }
-        self.note(result);
+        result
     }
 
-    /// Takes note of how an attempt to write has ended.
+    /// Takes note of how everything that was due has ended.
     fn note(&mut self, result: Result<(), String>) {
         let path = self.file.path().display();
         let was_failing = self.again.is_some();
         match result {
-            Ok(()) => {
-                if was_failing && self.held.is_empty() {
-                    self.again = None;
-                    tracing::info!(file = %path, "usage records are written again");
-                }
+            Ok(()) if was_failing => {
+                self.again = None;
+                tracing::info!(file = %path, "usage records are written again");
             }
+            Ok(()) => return,
             Err(fault) => {
                 if !was_failing {
                     tracing::error!(
@@ -176,11 +190,10 @@ impl UsageWriter {
     fn reload(&mut self) {
         let usage = self.usage.load();
         let reloaded = self.file.reload(&usage, clock::wall());
-        match reloaded {
-            // What could not be written before may be now.
-            Ok(()) => self.write(),
-            Err(error) => self.note(Err(error.to_string())),
-        }
+        let reloaded = reloaded.map_err(|error| error.to_string());
+        // What could not be written before may be now.
+        let written = reloaded.and_then(|()| self.write());
+        self.note(written);
     }
 
     /// Writes and syncs the rest.
@@ -188,12 +201,12 @@ impl UsageWriter {
         while let Some(batch) = self.entries.ready() {
             self.hold(&batch);
         }
-        self.write();
-        if let Err(error) = self.file.sync() {
-            self.note(Err(error.to_string()));
-        }
+        let written = self.write();
+        let synced = self.file.sync().map_err(|error| error.to_string());
+        self.note(written.and(synced));
         if self.held_entries > 0 {
             let (path, lost) = (self.file.path().display(), self.held_entries);
+            self.counts().dropped.add(lost);
             tracing::error!(file = %path, lost, "the last usage records are lost");
         }
         self.counts().set_failing(false);
@@ -208,5 +221,5 @@ impl UsageWriter {
 const SYNC_EVERY: Duration = Duration::from_secs(1);
 /// Pause before lines that could not be written are tried again.
 const RETRY: Duration = Duration::from_secs(1);
-/// How often it is looked at whether the file is to be put aside.
+/// How often it is looked at whether the file is to be put aside, and still has its name.
 const LOOK_EVERY: Duration = Duration::from_secs(1);

@@ -28,6 +28,8 @@ pub struct UsageFile {
     span: u64,
     /// Whether lines may not be on the disk yet.
     is_dirty: bool,
+    /// Why it could not be put aside when lines were appended: they stand in the file as it is.
+    stuck: Option<io::Error>,
     /// Held as long as the file is used; the kernel releases it however the process ends.
     _lock: Option<File>,
 }
@@ -79,12 +81,13 @@ impl UsageFile {
             keep: usage.keep,
             span: span_of(usage.rotate, now),
             is_dirty: false,
+            stuck: None,
             path,
             file,
         };
         if kind.is_file() {
             let changed = changed(&meta);
-            opened.close_off()?;
+            opened.length = Some(whole_lines(&opened.path, &opened.file)?);
             if opened.length > Some(0) {
                 opened.span = span_of(usage.rotate, changed);
             }
@@ -106,33 +109,67 @@ impl UsageFile {
     ///
     /// # Errors
     ///
-    /// It cannot be opened: lines go on into the file as it was.
-    pub fn reload(&mut self, usage: &Usage, now: WallTime) -> io::Result<()> {
+    /// It cannot be opened, or has other content: lines go on into the file as it was.
+    pub fn reload(&mut self, usage: &Usage, now: WallTime) -> Result<(), Fault> {
         (self.rotate, self.keep) = (usage.rotate, usage.keep);
-        let file = open(&self.path)?;
-        let meta = file.metadata()?;
-        let same = self.file.metadata()?;
-        if (meta.dev(), meta.ino()) == (same.dev(), same.ino()) {
+        let same = self.file.metadata().map_err(io_fault(&self.path))?;
+        if self.length.is_some() {
             self.span = span_of(self.rotate, changed(&same));
+        }
+        self.open_anew(now)
+    }
+
+    /// Opens the file anew where something else stands under its name, or nothing: somebody has
+    /// removed it, or put it aside.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be opened, or has other content: lines go on into the file as it was.
+    pub fn follow(&mut self, now: WallTime) -> Result<(), Fault> {
+        if self.length.is_none() || self.has_name().map_err(io_fault(&self.path))? {
             return Ok(());
         }
-        self.sync()?;
-        self.file = file;
-        self.length = meta.file_type().is_file().then_some(meta.len());
+        self.open_anew(now)
+    }
+
+    /// Whether its name still leads to it.
+    fn has_name(&self) -> io::Result<bool> {
+        let own = self.file.metadata()?;
+        match fs::metadata(&self.path) {
+            Ok(named) => Ok((named.dev(), named.ino()) == (own.dev(), own.ino())),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn open_anew(&mut self, now: WallTime) -> Result<(), Fault> {
+        let file = open(&self.path).map_err(io_fault(&self.path))?;
+        let meta = file.metadata().map_err(io_fault(&self.path))?;
+        if self.has_name().map_err(io_fault(&self.path))? {
+            return Ok(());
+        }
+        let length = match meta.file_type().is_file() {
+            true => Some(whole_lines(&self.path, &file)?),
+            false => None,
+        };
+        self.sync().map_err(io_fault(&self.path))?;
+        (self.file, self.length) = (file, length);
         self.span = span_of(self.rotate, now);
         Ok(())
     }
 
     /// Appends as many of these whole lines as the file has room for, one at least; returns how
-    /// many bytes these are. Before that, puts the file aside where it is time.
+    /// many bytes these are. Before that, puts the file aside where it is time; where it cannot be,
+    /// the lines go into it as it is, and [`Self::rotate`] says why.
     ///
     /// # Errors
     ///
     /// The disk's error; none of the lines is in the file then, if it is a regular one.
     pub fn append(&mut self, lines: &[u8], now: WallTime) -> io::Result<usize> {
         let first = lines.iter().position(|byte| *byte == b'\n');
-        if self.is_due(first.map_or(lines.len(), |end| end + 1), now) {
-            self.put_aside(now)?;
+        let bytes = first.map_or(lines.len(), |end| end + 1);
+        if self.stuck.is_none() && self.is_due(bytes, now) {
+            self.stuck = self.put_aside(now).err();
         }
         let before = self.measured()?;
         let lines = self.fitting(lines);
@@ -176,12 +213,13 @@ impl UsageFile {
     ///
     /// # Errors
     ///
-    /// The disk's error.
+    /// The disk's error, now or when lines were appended.
     pub fn rotate(&mut self, now: WallTime) -> io::Result<()> {
+        let stuck = self.stuck.take();
         if self.is_due(0, now) {
-            self.put_aside(now)?;
+            return self.put_aside(now);
         }
-        Ok(())
+        stuck.map_or(Ok(()), Err)
     }
 
     fn is_due(&self, bytes: usize, now: WallTime) -> bool {
@@ -246,25 +284,23 @@ impl UsageFile {
         }
         Err(error)
     }
+}
 
-    /// Cuts off the unfinished line at the end, if there is one.
-    fn close_off(&mut self) -> Result<(), Fault> {
-        let fault = io_fault(&self.path);
-        let (length, end) = ends(&self.path).map_err(fault)?;
-        let foreign = |reason| {
-            let path = self.path.clone();
-            Fault::Foreign { path, reason }
-        };
-        match end {
-            None => return Err(foreign("it has something else than usage records in it")),
-            Some(end) if end < length => {
-                self.file.set_len(end).map_err(io_fault(&self.path))?;
-            }
-            Some(_) => {}
-        }
-        self.length = end;
-        Ok(())
+/// Cuts off the unfinished line at the end of the file at `path`, if there is one; returns its
+/// length.
+fn whole_lines(path: &Path, file: &File) -> Result<u64, Fault> {
+    let (length, end) = ends(path).map_err(io_fault(path))?;
+    let Some(end) = end else {
+        let (path, reason) = (
+            path.to_path_buf(),
+            "it has something else than usage records in it",
+        );
+        return Err(Fault::Foreign { path, reason });
+    };
+    if end < length {
+        file.set_len(end).map_err(io_fault(path))?;
     }
+    Ok(end)
 }
 
 /// The length of the file at `path`, and the end of its last whole line; `None` in place of that
@@ -352,10 +388,12 @@ impl Names {
         }
         all.sort();
         let too_many = all.len().saturating_sub(keep);
+        let mut result = Ok(());
         for name in all.iter().take(too_many) {
-            fs::remove_file(self.folder.join(name))?;
+            // One that cannot be deleted keeps no other one.
+            result = result.and(fs::remove_file(self.folder.join(name)));
         }
-        Ok(())
+        result
     }
 }
 

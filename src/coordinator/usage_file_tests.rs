@@ -175,6 +175,66 @@ fn a_file_that_was_renamed_is_left_at_a_reload() {
 }
 
 #[test]
+fn a_file_that_was_removed_or_renamed_is_followed_by_another_one() {
+    let folder = Folder::new("follow");
+    let usage = folder.usage(Rotate::Never, 1);
+    let mut file = UsageFile::open(&usage, at(0)).expect("a file");
+    for number in 1..4 {
+        file.append(line(number).as_bytes(), at(0)).expect("a disk");
+        file.follow(at(0)).expect("a disk");
+    }
+    fs::rename(folder.0.join("usage.jsonl"), folder.0.join("usage.1")).expect("a disk");
+    file.follow(at(0)).expect("a disk");
+    file.append(line(4).as_bytes(), at(0)).expect("a disk");
+    assert_eq!(folder.text("usage.jsonl"), line(4));
+    fs::remove_file(folder.0.join("usage.jsonl")).expect("a disk");
+    file.follow(at(0)).expect("a disk");
+    file.append(line(5).as_bytes(), at(0)).expect("a disk");
+    assert_eq!(folder.text("usage.jsonl"), line(5));
+    // Something else stands there now: it is left alone, at a reload, too.
+    fs::remove_file(folder.0.join("usage.jsonl")).expect("a disk");
+    fs::write(folder.0.join("usage.jsonl"), "other\n").expect("a disk");
+    for fault in [file.follow(at(0)), file.reload(&usage, at(0))] {
+        let fault = fault.expect_err("a foreign file");
+        assert!(matches!(fault, Fault::Foreign { .. }), "{fault}");
+    }
+    file.append(line(6).as_bytes(), at(0)).expect("a disk");
+    assert_eq!(folder.text("usage.jsonl"), "other\n");
+    assert_eq!(folder.text("usage.1"), (1..4).map(line).collect::<String>());
+}
+
+#[test]
+fn lines_go_into_a_file_that_cannot_be_put_aside() {
+    let folder = Folder::new("stuck");
+    let mut usage = folder.usage(Rotate::Above(60), 1);
+    // With the time in it, its name would be longer than a disk takes.
+    let long = folder.0.join(format!("{}.jsonl", "u".repeat(240)));
+    usage.file = long.to_str().expect("a text").into();
+    let mut file = UsageFile::open(&usage, at(0)).expect("a file");
+    for number in 0..9 {
+        file.append(line(number).as_bytes(), at(0)).expect("a disk");
+    }
+    let fault = file.rotate(at(0)).expect_err("a name that is too long");
+    assert_eq!(fault.raw_os_error(), Some(libc::ENAMETOOLONG));
+    let all: String = (0..9).map(line).collect();
+    assert_eq!(fs::read_to_string(&long).expect("a text"), all);
+}
+
+#[test]
+fn one_that_cannot_be_deleted_keeps_no_other_one() {
+    let folder = Folder::new("kept");
+    let usage = folder.usage(Rotate::Above(60), 1);
+    let mut file = UsageFile::open(&usage, at(0)).expect("a file");
+    fs::create_dir(folder.0.join("usage-19600101T000000.000Z.jsonl")).expect("a folder");
+    for number in 0..9 {
+        file.append(line(number).as_bytes(), at(7)).expect("a disk");
+        let _ = file.rotate(at(7));
+    }
+    assert_eq!(folder.names().len(), 3, "{:?}", folder.names());
+    assert_eq!(folder.text("usage.jsonl"), line(8));
+}
+
+#[test]
 fn a_device_is_written_to_and_never_put_aside() {
     let usage = |file: &str| Usage {
         file: file.into(),

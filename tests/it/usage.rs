@@ -11,9 +11,11 @@ use serde_json::{Value, json};
 
 use crate::caller_keys::entry;
 use crate::costs::nano;
+use crate::responses_stored::request;
 use crate::support::client::Client;
 use crate::support::command::{end, infermux};
 use crate::support::load::{ask_as, together};
+use crate::support::native::Native;
 use crate::support::operate::{get, metric};
 use crate::support::router::{Router, Start};
 use crate::support::{
@@ -370,6 +372,59 @@ fn keys_and_teams_are_told_by_name_alone() {
 }
 
 #[test]
+fn what_a_response_in_the_background_has_used_is_a_correction() {
+    let alpha = Native::start("alpha");
+    let rest = format!(
+        "{USAGE}pricing: {{alpha: {{m: {{input_per_million: 1000, output_per_million: 2000}}}}}}\n\
+         teams: [{{name: product}}]\nauth:\n  mode: keys\n  keys:\n    {}    {}",
+        entry("web", "k-web", ", team: product"),
+        entry("ci", "k-ci", "")
+    );
+    let mut router = start(&config_of(&[alpha.provider(&[])], &rest));
+    let headers = "Content-Type: application/json\r\nAuthorization: Bearer k-web\r\n";
+    let body = json!({"model": "m", "input": "x", "background": true}).to_string();
+    let begun = request(&router, "POST /v1/responses", headers, &body);
+    assert_eq!(begun.status, 200, "{}", begun.text());
+    let begun = begun.json();
+    let id = text(&begun, "id");
+    // Whoever asks for it, and however often.
+    for key in ["k-ci", "k-web", "k-ci"] {
+        let headers = format!("Authorization: Bearer {key}\r\n");
+        let asked = request(&router, &format!("GET /v1/responses/{id}"), &headers, "");
+        assert_eq!(asked.status, 200, "{}", asked.text());
+    }
+    let costs = get(router.addr(), "/_infermux/costs").json();
+    let all = stopped(&mut router);
+    let (requests, attempts) = (of_kind(&all, "request"), of_kind(&all, "attempt"));
+    let corrections = of_kind(&all, "correction");
+    let [correction] = corrections[..] else {
+        panic!("one correction: {corrections:?}");
+    };
+    for (field, expected) in [
+        ("request_id", &requests[0]["request_id"]),
+        ("response_id", &json!(id)),
+        ("key", &json!("web")),
+        ("team", &json!("product")),
+        ("provider", &json!("alpha")),
+        ("model_sent", &json!("m")),
+        ("estimated", &json!(false)),
+        ("month", &requests[0]["month"]),
+    ] {
+        assert_eq!(&correction[field], expected, "{field}: {correction}");
+    }
+    assert_eq!(attempts[0]["response_id"], id);
+    assert_eq!(requests[0]["estimated"], true);
+    assert_eq!((requests.len(), attempts.len()), (4, 4));
+    // 1,000 tokens and 500, with what was estimated at first.
+    let billed = [requests, corrections].concat();
+    assert_eq!(sum(&billed, "cost_nano_usd"), 2_000_000_000);
+    assert_eq!(nano(&costs["total_usd"]), 2_000_000_000);
+    let input = ["input_tokens", "cache_read_tokens", "cache_write_tokens"];
+    let input: u64 = input.iter().map(|field| sum(&billed, field)).sum();
+    assert_eq!((input, sum(&billed, "output_tokens")), (1_000, 500));
+}
+
+#[test]
 fn whatever_ends_before_the_process_does_is_in_the_file() {
     let alpha = mock(json!({"name": "alpha", "events": 6, "event_interval_ms": 100}));
     let router =
@@ -624,6 +679,59 @@ fn a_full_disk_is_told_and_stops_nobody_and_nothing_is_lost() {
     assert_eq!(counted("result=\"written\""), 50.0);
     assert_eq!(counted("result=\"dropped\""), 0.0);
     assert_eq!(stopped(&mut router).len(), 100);
+}
+
+#[test]
+fn a_file_that_was_removed_is_followed_by_another_one_without_a_signal() {
+    let alpha = mock(json!({"name": "alpha"}));
+    let mut router = start(&format!("{}{USAGE}", config_with(&alpha, &[])));
+    let folder = router.folder().path().to_owned();
+    assert_eq!(ask_as(router.addr(), "me", &chat("hello")).status, 200);
+    eventually("a line", || records(&folder).len() == 2);
+    std::fs::remove_file(folder.join("usage.jsonl")).expect("a disk");
+    eventually("another file", || folder.join("usage.jsonl").exists());
+    assert_eq!(ask_as(router.addr(), "me", &chat("hello")).status, 200);
+    assert_eq!(stopped(&mut router).len(), 2);
+}
+
+#[test]
+fn a_file_that_cannot_be_put_aside_goes_on_and_that_is_told_once() {
+    let alpha = mock(json!({"name": "alpha"}));
+    // With the time in it, its name would be longer than a disk takes.
+    let name = "u".repeat(240);
+    let usage = format!("usage: {{file: {name}.jsonl, rotate: 64KB}}\n");
+    let mut router = start(&format!("{}{usage}", config_with(&alpha, &[])));
+    let addr = router.addr();
+    let mut client = Client::connect(addr);
+    for _ in 0..40 {
+        assert_eq!(client.chat(&chat("hello")).status, 200);
+    }
+    let failures = || metric(addr, "infermux_usage_write_failures_total", &[]);
+    eventually("it is tried again", || failures() >= 3.0);
+    let status = get(addr, "/_infermux/status").json();
+    assert_eq!(status["usage_records"]["state"], "failing");
+    for _ in 0..10 {
+        assert_eq!(client.chat(&chat("hello")).status, 200);
+    }
+    assert_eq!(stopped(&mut router).len(), 100);
+    let told = router.log().matches("cannot be put aside").count();
+    assert_eq!(told, 1, "{}", router.log());
+}
+
+#[test]
+fn records_that_a_reload_leaves_behind_unwritten_are_counted() {
+    let alpha = mock(json!({"name": "alpha"}));
+    let config = config_with(&alpha, &[]);
+    let router = start(&format!("{config}usage: {{file: /dev/full}}\n"));
+    for _ in 0..5 {
+        assert_eq!(ask_as(router.addr(), "me", &chat("hello")).status, 200);
+    }
+    router.wait_for_log("usage records cannot be written");
+    let answer = router.reload(&format!("{config}{USAGE}"));
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    let dropped = "result=\"dropped\"";
+    let dropped = || metric(router.addr(), "infermux_usage_records_total", &[dropped]);
+    eventually("they are counted", || dropped() == 5.0);
 }
 
 #[test]
