@@ -8,7 +8,7 @@ use crate::base::time::WallTime;
 /// What a notice is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Event {
-    /// A budget has reached 80 % or 100 %.
+    /// A budget has reached 80 % or 100 %, or has refused a request before that.
     Budget,
     /// A provider's circuit is open, or closed again.
     Circuit,

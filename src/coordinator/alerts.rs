@@ -1,12 +1,12 @@
-//! Budgets that have reached 80 % or 100 %: the log is told of each once a period, and reports how
-//! often.
+//! Budgets that have reached 80 % or 100 %, or have refused a request before that: the log is told
+//! of each once a period, and reports how often it was the former.
 
 use std::sync::Arc;
 
 use crate::base::ids::BudgetId;
 use crate::config::scope::{Enforce, Scope};
 use crate::decide::budget::Level;
-use crate::ledger::budgets::Alert;
+use crate::ledger::budgets::{Alert, Cause};
 
 /// How often budgets have reached 80 % and 100 %, and the log has been told.
 #[derive(Debug, Default)]
@@ -16,18 +16,21 @@ pub struct Alerts {
 }
 
 impl Alerts {
-    /// A budget has reached a level: the log is told, unless nothing happens at that level.
+    /// A budget is told of: the log is, unless nothing happens at its level.
     pub fn add(&mut self, alert: &Alert) {
         if !alert.is_logged() {
             return;
         }
         tell(alert);
+        let Cause::Reached(level) = alert.cause else {
+            return;
+        };
         let counts = Arc::make_mut(&mut self.counts);
         let place = alert.budget.index();
         if counts.len() <= place {
             counts.resize(place + 1, [0, 0]);
         }
-        match alert.level {
+        match level {
             Level::Most => counts[place][0] += 1,
             Level::All => counts[place][1] += 1,
         }
@@ -53,7 +56,14 @@ impl Alerts {
 /// Logs that a budget has reached a level.
 fn tell(alert: &Alert) {
     let (spent, limit) = (alert.spent.to_string(), alert.amount.to_string());
-    let (percent, per) = (alert.level.percent(), alert.period.per().name());
+    let per = alert.period.per().name();
+    let (percent, what) = match alert.cause {
+        Cause::Reached(level) => (Some(level.percent()), "a budget is used up"),
+        Cause::Refused => (
+            None,
+            "a budget refuses requests that may cost more than is left",
+        ),
+    };
     let scope = alert.scope.to_string();
     let (action, enforced) = (alert.action.name(), alert.enforce == Enforce::Yes);
     let caller = match &alert.scope {
@@ -69,7 +79,7 @@ fn tell(alert: &Alert) {
         limit_usd = limit,
         action,
         enforced,
-        "a budget is used up"
+        "{what}"
     );
 }
 
@@ -89,7 +99,7 @@ mod tests {
                 budget: BudgetId(budget),
                 scope: Scope::Key("k".into()),
                 period: Period::of(Per::Day, WallTime::default()),
-                level,
+                cause: Cause::Reached(level),
                 spent: NanoUsd::new(2),
                 amount: NanoUsd::new(1),
                 action: BudgetAction::Alert,

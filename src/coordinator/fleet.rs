@@ -156,6 +156,7 @@ impl Fleet {
             | Fact::Cooldown { .. }
             | Fact::ProbeTaken { .. }
             | Fact::ProbeAnswered { .. }
+            | Fact::Refused { .. }
             | Fact::Forgotten { .. } => None,
         };
         let Some(subject) = targets else { return };

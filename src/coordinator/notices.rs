@@ -7,7 +7,7 @@ use crate::config::plan::{Plan, Provider};
 use crate::config::scope::{BudgetAction, Scope};
 use crate::decide::budget::Level;
 use crate::decide::circuit::{State as Circuit, Transition};
-use crate::ledger::budgets::Alert;
+use crate::ledger::budgets::{Alert, Cause};
 use crate::ledger::shares::quota::State as Store;
 use crate::link::orders::Health;
 use crate::link::webhooks::{Counts, Teller};
@@ -35,7 +35,7 @@ impl Notices {
         }
     }
 
-    /// A budget has reached a level.
+    /// A budget has reached a level, or refuses requests.
     pub fn budget(&self, alert: &Alert) {
         self.tell(|| budget(alert));
     }
@@ -185,7 +185,7 @@ impl Notices {
 }
 
 fn budget(alert: &Alert) -> Notice {
-    let (percent, per) = (alert.level.percent(), alert.period.per().name());
+    let per = alert.period.per().name();
     let (scope, amount, spent) = (alert.scope.to_string(), alert.amount, alert.spent);
     let (kind, name) = match &alert.scope {
         Scope::Team(name) => ("team", name),
@@ -193,15 +193,15 @@ fn budget(alert: &Alert) -> Notice {
         Scope::KeyModels { key, .. } => ("key", key),
         Scope::Caller(name) => ("caller", name),
     };
-    let (severity, what) = match (alert.level, alert.action) {
-        (Level::Most, _) => (Severity::Warning, ""),
-        (Level::All, BudgetAction::HardStop) if alert.stops() => {
+    let (severity, what) = match (alert.cause, alert.action) {
+        (Cause::Reached(Level::Most), _) => (Severity::Warning, ""),
+        (_, BudgetAction::HardStop) if alert.stops() => {
             (Severity::Critical, ": requests are refused")
         }
-        (Level::All, BudgetAction::ModelOverride) if alert.stops() => {
+        (_, BudgetAction::ModelOverride) if alert.stops() => {
             (Severity::Warning, ": another model answers")
         }
-        (Level::All, _) => (Severity::Warning, ": requests are served all the same"),
+        (_, _) => (Severity::Warning, ": requests are served all the same"),
     };
     let of = match alert.period.end() {
         Some(_) => format!("{amount} USD per {per} ({})", alert.period),
@@ -210,7 +210,6 @@ fn budget(alert: &Alert) -> Notice {
     let mut details = vec![
         ("scope", Detail::text(kind)),
         ("name", Detail::Text(name.clone())),
-        ("percent", Detail::Whole(percent.into())),
         ("per", Detail::text(per)),
         ("spent_usd", Detail::Usd(spent)),
         ("limit_usd", Detail::Usd(amount)),
@@ -223,15 +222,31 @@ fn budget(alert: &Alert) -> Notice {
     if let Some(end) = alert.period.end() {
         details.push(("period_ends", Detail::text(end.to_string())));
     }
+    let who = printable(&scope);
+    let (subject, message) = match alert.cause {
+        Cause::Reached(level) => {
+            let percent = level.percent();
+            details.insert(2, ("percent", Detail::Whole(percent.into())));
+            let share = format!("{percent} % or more of its budget of {of}");
+            (
+                format!("{scope}: {percent} % of {of}"),
+                format!("{who} has spent {spent} USD, {share}{what}"),
+            )
+        }
+        Cause::Refused => (
+            format!("{scope}: less left of {of} than a request may cost"),
+            format!(
+                "{who} has spent {spent} USD of its budget of {of}, and less is left than a \
+                 request may cost{what}"
+            ),
+        ),
+    };
     Notice {
         event: Event::Budget,
-        subject: format!("{scope}: {percent} % of {of}").into(),
+        subject: subject.into(),
         severity,
         course: Course::Moment,
-        message: format!(
-            "{} has spent {spent} USD, {percent} % or more of its budget of {of}{what}",
-            printable(&scope)
-        ),
+        message,
         details,
     }
 }

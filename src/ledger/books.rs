@@ -125,6 +125,7 @@ impl Books {
             | Fact::ProbeTaken { .. }
             | Fact::ProbeAnswered { .. }
             | Fact::Settled { .. }
+            | Fact::Refused { .. }
             | Fact::Forgotten { .. } => {}
         }
     }

@@ -125,7 +125,11 @@ impl Breakers {
     #[inline]
     pub fn on_fact(&mut self, now: Instant, fact: &Fact, orders: &mut Vec<Order>) {
         match fact {
-            Fact::Admitted(_) | Fact::Left(_) | Fact::Cooldown { .. } | Fact::Settled { .. } => {}
+            Fact::Admitted(_)
+            | Fact::Left(_)
+            | Fact::Cooldown { .. }
+            | Fact::Settled { .. }
+            | Fact::Refused { .. } => {}
             Fact::Ended(_)
             | Fact::Succeeded(_)
             | Fact::ProbeTaken { .. }
@@ -171,7 +175,11 @@ impl Breakers {
                     standing.breaker.on_successes(now, *successes);
                 }
             }
-            Fact::Admitted(_) | Fact::Left(_) | Fact::Cooldown { .. } | Fact::Settled { .. } => {}
+            Fact::Admitted(_)
+            | Fact::Left(_)
+            | Fact::Cooldown { .. }
+            | Fact::Settled { .. }
+            | Fact::Refused { .. } => {}
         }
     }
 

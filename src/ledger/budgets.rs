@@ -43,7 +43,16 @@ struct Account {
     is_saved: bool,
 }
 
-/// A budget that has reached a level, once a period.
+/// Why a budget is told of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// It has reached a level.
+    Reached(Level),
+    /// It has refused a request that may cost more than is left, or sent it to another model.
+    Refused,
+}
+
+/// A budget that is told of: once a period for each cause.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Alert {
     /// The budget.
@@ -52,8 +61,8 @@ pub struct Alert {
     pub scope: Scope,
     /// The period.
     pub period: Period,
-    /// How far it is used up.
-    pub level: Level,
+    /// Why.
+    pub cause: Cause,
     /// What has been spent.
     pub spent: NanoUsd,
     /// What may be spent.
@@ -75,7 +84,7 @@ impl Alert {
     /// told of before that, too.
     #[must_use]
     pub fn is_logged(&self) -> bool {
-        self.level == Level::All || !self.stops()
+        self.cause != Cause::Reached(Level::Most) || !self.stops()
     }
 }
 
@@ -156,31 +165,70 @@ impl Budgets {
 
     /// Takes in a shard's fact; appends what the log is told of budgets near their amount.
     pub fn on_fact(&mut self, fact: &Fact, alerts: &mut Vec<Alert>) {
-        let Fact::Settled {
-            budget,
-            period,
-            cost,
-            first,
-        } = *fact
-        else {
-            return;
-        };
+        match *fact {
+            Fact::Settled {
+                budget,
+                period,
+                cost,
+                first,
+            } => self.on_settled(budget, period, (cost, first), alerts),
+            Fact::Refused {
+                budget,
+                spent,
+                amount,
+            } => self.on_refused(budget, (spent, amount), alerts),
+            Fact::Ended(_)
+            | Fact::Admitted(_)
+            | Fact::Left(_)
+            | Fact::Succeeded(_)
+            | Fact::Cooldown { .. }
+            | Fact::ProbeTaken { .. }
+            | Fact::ProbeAnswered { .. }
+            | Fact::Forgotten { .. } => {}
+        }
+    }
+
+    fn on_settled(
+        &mut self,
+        budget: BudgetId,
+        period: PeriodTag,
+        (cost, first): (NanoUsd, NanoUsd),
+        alerts: &mut Vec<Alert>,
+    ) {
         let Some(account) = self.accounts.get_mut(budget.index()) else {
             return;
         };
         self.changed |= cost > NanoUsd::ZERO;
         account.on_settled(period, first);
         let level = account.books.alert();
-        alerts.extend(level.map(|level| account.alert(budget, level)));
+        alerts.extend(level.map(|level| account.reached(budget, level)));
         let others = cost.saturating_sub(first);
         account.on_settled(period, others);
         while others > NanoUsd::ZERO
             && let Some(level) = account.books.next_alert()
         {
-            alerts.push(account.alert(budget, level));
+            alerts.push(account.reached(budget, level));
         }
         if std::mem::replace(&mut account.is_saved, false) {
             self.unsaved.push(budget);
+        }
+    }
+
+    /// A request was refused when so much was spent, with this amount. A budget may be used up
+    /// although nothing more was spent: where a reload has lowered its amount.
+    fn on_refused(
+        &mut self,
+        budget: BudgetId,
+        (spent, amount): (NanoUsd, NanoUsd),
+        alerts: &mut Vec<Alert>,
+    ) {
+        let Some(account) = self.accounts.get_mut(budget.index()) else {
+            return;
+        };
+        let level = account.books.alert();
+        alerts.extend(level.map(|level| account.reached(budget, level)));
+        if account.books.on_refused(spent, amount) {
+            alerts.push(account.alert(budget, Cause::Refused));
         }
     }
 
@@ -192,7 +240,7 @@ impl Budgets {
         };
         account.books.on_elsewhere(spent);
         let level = account.books.alert();
-        alerts.extend(level.map(|level| account.alert(budget, level)));
+        alerts.extend(level.map(|level| account.reached(budget, level)));
     }
 
     /// Time passes: a new day, week or month may begin.
@@ -356,12 +404,16 @@ impl Account {
     }
 
     /// What is told when this budget, whose id is `budget`, reaches `level`.
-    fn alert(&self, budget: BudgetId, level: Level) -> Alert {
+    fn reached(&self, budget: BudgetId, level: Level) -> Alert {
+        self.alert(budget, Cause::Reached(level))
+    }
+
+    fn alert(&self, budget: BudgetId, cause: Cause) -> Alert {
         Alert {
             budget,
             scope: self.scope.clone(),
             period: self.books.period(),
-            level,
+            cause,
             spent: self.books.spent_by_all(),
             amount: self.books.amount(),
             action: self.action,

@@ -75,13 +75,13 @@ fn begins(budget: u32, balance: i64, spent: u64) -> Order {
 #[test]
 fn an_alert_budget_is_told_of_twice_and_the_others_once() {
     for (budget, expected) in [
-        (0, [None, Some(Level::All), None]),
-        (1, [Some(Level::Most), Some(Level::All), None]),
-        (2, [None, Some(Level::All), None]),
+        (0, [None, Some(ALL), None]),
+        (1, [Some(Cause::Reached(Level::Most)), Some(ALL), None]),
+        (2, [None, Some(ALL), None]),
     ] {
         let mut budgets = budgets(&State::default());
         let mut settle = |cost| hear(&mut budgets, &settled(budget, november(), cost));
-        let found = [80, 20, 5].map(|cost| settle(cost).first().map(|alert| alert.level));
+        let found = [80, 20, 5].map(|cost| settle(cost).first().map(|alert| alert.cause));
         assert_eq!(found, expected, "{budget}");
     }
 }
@@ -182,7 +182,7 @@ fn a_reload_changes_the_balance_by_the_difference() {
     assert_eq!(orders, [order]);
     // 100 % was announced under the former amount; under this one, it is reached only now.
     let all = hear(&mut books, &settled(0, november(), 20));
-    assert_eq!(all.first().map(|alert| alert.level), Some(Level::All));
+    assert_eq!(all.first().map(|alert| alert.cause), Some(ALL));
     // Another caller with the same id begins with its own former spend.
     orders.clear();
     let mut state = State::default();
@@ -280,9 +280,41 @@ fn levels_that_several_requests_have_reached_are_told_of_each() {
             first: NanoUsd::new(first),
         };
         let alerts = hear(&mut budgets, &fact);
-        let found: Vec<Level> = alerts.iter().map(|alert| alert.level).collect();
+        let found: Vec<Cause> = alerts.iter().map(|alert| alert.cause).collect();
+        let expected: Vec<Cause> = expected.iter().copied().map(Cause::Reached).collect();
         assert_eq!(found, expected, "{before}, then {first} and {others}");
     }
+}
+
+const ALL: Cause = Cause::Reached(Level::All);
+
+#[test]
+fn a_budget_that_refuses_before_it_is_used_up_is_told_of_once() {
+    let refused = |spent: u64, amount: u64| Fact::Refused {
+        budget: BudgetId(0),
+        spent: NanoUsd::new(spent),
+        amount: NanoUsd::new(amount),
+    };
+    let mut plan = load().plan;
+    let mut books = budgets(&State::default());
+    let causes = |books: &mut Budgets, fact: &Fact| -> Vec<Cause> {
+        hear(books, fact).iter().map(|alert| alert.cause).collect()
+    };
+    assert_eq!(causes(&mut books, &settled(0, november(), 30)), []);
+    assert_eq!(causes(&mut books, &refused(30, 100)), [Cause::Refused]);
+    assert_eq!(causes(&mut books, &refused(30, 100)), []);
+    assert_eq!(causes(&mut books, &settled(0, november(), 70)), [ALL]);
+    // That it refuses is no news then; neither where what was spent is not reported yet.
+    assert_eq!(causes(&mut books, &refused(100, 100)), []);
+    let mut others = budgets(&State::default());
+    assert_eq!(causes(&mut others, &refused(100, 100)), []);
+    // A reload makes it smaller than what is spent: nothing more will be.
+    plan.budgets.callers[0].budget.amount = NanoUsd::new(50);
+    hear(&mut others, &settled(0, november(), 60));
+    let mut orders = Vec::new();
+    others.adopt(&accounts(&plan), &[], &State::default(), &mut orders);
+    assert_eq!(causes(&mut others, &refused(60, 100)), [ALL]);
+    assert_eq!(causes(&mut others, &refused(60, 50)), []);
 }
 
 #[test]

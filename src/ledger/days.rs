@@ -127,6 +127,7 @@ impl Days {
             | Fact::ProbeTaken { .. }
             | Fact::ProbeAnswered { .. }
             | Fact::Settled { .. }
+            | Fact::Refused { .. }
             | Fact::Forgotten { .. } => {}
         }
     }

@@ -163,6 +163,7 @@ impl Limits {
             Fact::ProbeTaken { .. }
             | Fact::ProbeAnswered { .. }
             | Fact::Settled { .. }
+            | Fact::Refused { .. }
             | Fact::Forgotten { .. } => {}
         }
     }

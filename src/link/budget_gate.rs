@@ -29,6 +29,8 @@ struct Words {
     spent: AtomicU64,
     /// Requests that were refused for good, or served with another model.
     refusals: AtomicU64,
+    /// In which period and at which amount one was last reported; 0: none was.
+    reported: AtomicU64,
 }
 
 /// What was taken from a budget's words for one request. Its holder must settle it, once.
@@ -47,6 +49,7 @@ impl Default for BudgetGate {
             balance: AtomicU64::new(Word::new(0, 0).to_bits()),
             spent: AtomicU64::new(SpentWord::new(0, NanoUsd::ZERO).to_bits()),
             refusals: AtomicU64::new(0),
+            reported: AtomicU64::new(0),
         };
         Self {
             words: Arc::new(Padded(words)),
@@ -222,9 +225,20 @@ impl BudgetGate {
         Arc::ptr_eq(&self.words, &other.words)
     }
 
-    /// Counts a request that is refused for good, or served with another model.
-    pub fn count_refusal(&self) {
-        self.words.0.refusals.fetch_add(1, Ordering::Relaxed);
+    /// Counts a request that is refused for good, or served with another model; returns whether it
+    /// is the first one of the running period with this `amount`.
+    #[must_use]
+    pub fn count_refusal(&self, amount: NanoUsd) -> bool {
+        let Words {
+            refusals,
+            reported,
+            balance,
+            ..
+        } = &self.words.0;
+        refusals.fetch_add(1, Ordering::Relaxed);
+        let period = Word::from_bits(balance.load(Ordering::Acquire)).period();
+        let mark = (amount.get().rotate_left(u8::BITS) ^ u64::from(period)) | MARK;
+        reported.load(Ordering::Relaxed) != mark && reported.swap(mark, Ordering::Relaxed) != mark
     }
 
     /// Requests that were refused for good, or served with another model.
@@ -257,6 +271,9 @@ impl BudgetGate {
         words.balance.swap(balance.to_bits(), Ordering::AcqRel);
     }
 }
+
+/// Tells a mark from none.
+const MARK: u64 = 1 << 63;
 
 #[cfg(test)]
 mod tests {
@@ -333,6 +350,18 @@ mod tests {
         );
         gate.settle(&new.unwrap(), NanoUsd::ZERO);
         assert_eq!(gate.reserve(AMOUNT, |now| Err(now.capped)), Err(Capped::No));
+    }
+
+    #[test]
+    fn the_first_refusal_of_a_period_and_an_amount_is_told() {
+        let gate = BudgetGate::default();
+        let mut told = Vec::new();
+        for (period, amount) in [(5, 9), (5, 9), (5, 8), (6, 8), (6, 8), (6, 0), (7, 0)] {
+            gate.begin(PeriodTag(period), 0, NanoUsd::ZERO);
+            told.push(gate.count_refusal(NanoUsd::new(amount)));
+        }
+        assert_eq!(told, [true, false, true, true, false, true, true]);
+        assert_eq!(gate.refusals(), 7);
     }
 
     #[test]

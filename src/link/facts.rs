@@ -58,6 +58,16 @@ pub enum Fact {
         /// What the first of them cost.
         first: NanoUsd,
     },
+    /// A budget has refused a request, or has sent it to another model, which it had not done in
+    /// this period at this amount.
+    Refused {
+        /// The budget.
+        budget: BudgetId,
+        /// What had been spent of it.
+        spent: NanoUsd,
+        /// What may be spent of it.
+        amount: NanoUsd,
+    },
     /// Successes that ended and are reported only by their number, since the shard held too many
     /// facts.
     Forgotten {
@@ -192,6 +202,7 @@ impl Fact {
                 Self::Admitted(_)
                 | Self::Left(_)
                 | Self::Settled { .. }
+                | Self::Refused { .. }
                 | Self::Ended(_)
                 | Self::Succeeded(_)
                 | Self::Cooldown { .. }

@@ -110,6 +110,7 @@ fn key(fact: &Fact) -> Option<(Kind, u32)> {
             Some((Kind::Succeeded, u32::from(provider.0)))
         }
         Fact::Ended(_)
+        | Fact::Refused { .. }
         | Fact::Cooldown { .. }
         | Fact::ProbeTaken { .. }
         | Fact::ProbeAnswered { .. }
@@ -125,7 +126,11 @@ fn provider_apart(fact: &Fact) -> Option<ProviderId> {
         | Fact::ProbeTaken { provider, .. }
         | Fact::ProbeAnswered { provider, .. }
         | Fact::Forgotten { provider, .. } => Some(*provider),
-        Fact::Admitted(_) | Fact::Left(_) | Fact::Succeeded(_) | Fact::Settled { .. } => None,
+        Fact::Admitted(_)
+        | Fact::Left(_)
+        | Fact::Succeeded(_)
+        | Fact::Settled { .. }
+        | Fact::Refused { .. } => None,
     }
 }
 

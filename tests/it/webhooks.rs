@@ -129,6 +129,46 @@ fn budgets_and_unpriced_models_are_told_once() {
 }
 
 #[test]
+fn a_budget_that_refuses_before_it_is_used_up_is_told() {
+    let (alpha, receiver) = (alpha(), Receiver::start());
+    let config = |usd: f64| {
+        let rest = format!(
+            "pricing: {{alpha: {{m: {{input_per_million: 850, output_per_million: 0}}}}}}\n\
+             budgets: [{{caller: c, monthly_usd: {usd}}}]\nwebhooks:\n{}",
+            receiver.entry(", events: [budget]")
+        );
+        config_of(&[provider(&alpha, &[])], &rest)
+    };
+    let router = Router::start(&config(2.0));
+    let body = |text: &str| {
+        let message = json!({"role": "user", "content": text});
+        json!({"model": "m", "max_tokens": 1, "messages": [message]}).to_string()
+    };
+    let ask = |text: &str| ask_as(router.addr(), "c", &body(text)).status;
+    assert_eq!(ask("x"), 200);
+    // It may cost 1.275 USD, and 1.15 are left: 42 % are spent.
+    let long = "x".repeat(6_000);
+    for _ in 0..2 {
+        assert_eq!(ask(&long), 429);
+    }
+    let refuses = receiver.wait_for("budget", "firing", "less left of 2 USD");
+    assert_eq!(refuses["severity"], "critical");
+    let message = refuses["message"].as_str().expect("text");
+    assert!(
+        message.ends_with("may cost: requests are refused"),
+        "{message}"
+    );
+    assert!(refuses["details"]["percent"].is_null(), "{refuses}");
+    router.wait_for_log("a budget refuses requests that may cost more than is left");
+    // What a reload leaves is less than is spent, and nothing more will be.
+    assert_eq!(router.reload(&config(0.5)).status, 200);
+    assert_eq!(ask("x"), 429);
+    let all = receiver.wait_for("budget", "firing", "100 % of 0.5 USD");
+    assert_eq!(all["severity"], "critical");
+    assert_eq!(receiver.told().len(), 2);
+}
+
+#[test]
 fn a_circuit_that_opens_again_and_again_is_told_once_an_hour() {
     let (alpha, receiver) = (alpha(), Receiver::start());
     let other = Receiver::start();

@@ -261,6 +261,7 @@ impl Judge {
             })
             | Fact::Cooldown { .. }
             | Fact::Settled { .. }
+            | Fact::Refused { .. }
             | Fact::Succeeded(_)
             | Fact::Forgotten { .. } => Ok(()),
         }

@@ -22,6 +22,8 @@ pub struct Books {
     has_heard: bool,
     /// The level of the running period that has been announced.
     told: Option<Level>,
+    /// Whether it was announced that it refuses requests, although it is not used up.
+    has_refused: bool,
 }
 
 /// How far a budget is used up.
@@ -59,6 +61,7 @@ impl Books {
             elsewhere: NanoUsd::ZERO,
             has_heard: false,
             told: None,
+            has_refused: false,
         };
         books.told = books.level();
         books
@@ -91,6 +94,7 @@ impl Books {
         self.period = period;
         self.elsewhere = NanoUsd::ZERO;
         self.told = None;
+        self.has_refused = false;
         while self.spent.len() >= PERIODS_KEPT {
             self.spent.pop_first();
         }
@@ -103,6 +107,7 @@ impl Books {
         if before != amount {
             // A level that is reached only under the new amount is announced when more is spent.
             self.told = self.told.min(self.level());
+            self.has_refused = false;
         }
         saturated(i128::from(amount.get()) - i128::from(before.get()))
     }
@@ -129,6 +134,17 @@ impl Books {
             }
             (Some(Level::Most | Level::All) | None, _) => self.alert(),
         }
+    }
+
+    /// A request was refused when this much was spent, with this amount; returns whether that is to
+    /// be announced: the budget is not used up, it is the period's first such request, and the
+    /// amount has not changed since.
+    pub fn on_refused(&mut self, spent: NanoUsd, amount: NanoUsd) -> bool {
+        let is_used_up = spent >= amount || self.level() == Some(Level::All);
+        if is_used_up || amount != self.amount {
+            return false;
+        }
+        !std::mem::replace(&mut self.has_refused, true)
     }
 
     /// What the running period still allows, below zero when it is overdrawn.

@@ -285,9 +285,20 @@ impl Pass {
         if let Err(refused) = &reserved
             && refused.admission == Admission::RefuseForGood
         {
-            gate.count_refusal();
+            self.count_refusal((id, rules), refused.spent);
         }
         reserved
+    }
+
+    fn count_refusal(&self, (budget, rules): (BudgetId, &Budget), spent: NanoUsd) {
+        let gate = &self.callers.gates().budgets[budget.index()];
+        if gate.count_refusal(rules.amount) {
+            self.desk.reports.report(Fact::Refused {
+                budget,
+                spent,
+                amount: rules.amount,
+            });
+        }
     }
 
     /// The callers in force when it was taken.

@@ -217,6 +217,7 @@ fn dispensable(fact: &Fact) -> Option<ProviderId> {
         | Fact::ProbeTaken { .. }
         | Fact::ProbeAnswered { .. }
         | Fact::Settled { .. }
+        | Fact::Refused { .. }
         | Fact::Forgotten { .. } => None,
     }
 }
