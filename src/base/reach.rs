@@ -13,6 +13,15 @@ pub fn is_public(ip: IpAddr) -> bool {
     }
 }
 
+/// Whether `ip` is an address of the link, where clouds tell machines their credentials.
+#[must_use]
+pub fn is_of_link(ip: IpAddr) -> bool {
+    match ip.to_canonical() {
+        IpAddr::V4(ip) => ip.is_link_local(),
+        IpAddr::V6(ip) => ip.is_unicast_link_local(),
+    }
+}
+
 fn is_public_v4(ip: Ipv4Addr) -> bool {
     let special = match ip.octets() {
         // "This network", private networks, this machine, and what is reserved, groups included.

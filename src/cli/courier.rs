@@ -129,8 +129,8 @@ fn addresses(webhook: &Webhook, until: Instant) -> Result<Vec<SocketAddr>, Strin
     let is_inside = |addr: &SocketAddr| !webhook.may_be_at(addr.ip());
     if webhook.proxy.is_none() && found.iter().any(is_inside) {
         return Err(format!(
-            "the name {host} leads to a private address, which is connected to only where the \
-             file names it, or a name of the own network"
+            "the name {host} leads to a private address or one of the link: these are connected \
+             to only where the file names them, private ones also by names of the own network"
         ));
     }
     Ok(found)

@@ -62,12 +62,16 @@ impl Webhook {
 
     /// Whether it may be connected to at `ip`, one of the addresses of its host: a name of the
     /// public internet must not lead to a network that only infermux reaches, whoever has changed
-    /// what the name stands for.
+    /// what the name stands for, and no name to an address of the link.
     #[must_use]
     pub fn may_be_at(&self, ip: IpAddr) -> bool {
-        url::is_own_host(&self.base)
-            || self.base.host.parse::<IpAddr>().is_ok()
-            || reach::is_public(ip)
+        if self.base.host.parse::<IpAddr>().is_ok() {
+            return true;
+        }
+        if url::is_own_host(&self.base) {
+            return !reach::is_of_link(ip);
+        }
+        reach::is_public(ip)
     }
 
     /// The host that is connected to, and its port: the proxy's, where one leads there.
@@ -154,7 +158,18 @@ mod tests {
     fn a_public_name_leads_to_public_addresses_only() {
         let may = |url: &str, ip: &str| webhook(url).may_be_at(ip.parse().unwrap());
         assert!(may("https://hooks.example/", "8.8.8.8"));
-        for inside in ["127.0.0.1", "10.0.0.1", "169.254.169.254", "::1", "fe80::1"] {
+        let of_link = ["169.254.169.254", "fe80::1", "::ffff:169.254.169.254"];
+        for link in of_link {
+            for name in [
+                "https://hooks.example/",
+                "http://pager/",
+                "http://pager.internal/",
+            ] {
+                assert!(!may(name, link), "{name} {link}");
+            }
+        }
+        assert!(may("http://169.254.169.254/", "169.254.169.254"));
+        for inside in ["127.0.0.1", "10.0.0.1", "::1", "fd00::1"] {
             assert!(!may("https://hooks.example/", inside), "{inside}");
             assert!(may("http://pager/", inside), "{inside}");
             assert!(may("http://pager.internal/", inside), "{inside}");
