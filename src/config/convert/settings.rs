@@ -117,8 +117,9 @@ impl Settings {
             for (path, item) in general.list(key) {
                 // Its metrics are always there.
                 if !matches!(item, Node::Scalar(name) if name.text == "prometheus") {
-                    let message = "has no counterpart: infermux has metrics, a log line for each \
-                                   request, and costs by caller";
+                    let message = "is not converted: `telemetry.otlp` sends traces to a collector \
+                                   (Langfuse, Tempo, …), `usage.file` has a line for each \
+                                   request, and metrics are always there";
                     general.left().note(&path, message);
                 }
             }
@@ -281,7 +282,8 @@ const GENERAL: [(&str, &str); 9] = [
     ("proxy_batch_write_at", ""),
     (
         "alerting",
-        "tools/deploy/alerts.yml has alerts for Prometheus",
+        "`webhooks` tell Slack and others of budgets, circuits and providers that are down; \
+         tools/deploy/alerts.yml has alerts for Prometheus",
     ),
     (
         "max_parallel_requests",

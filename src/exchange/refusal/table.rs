@@ -293,9 +293,10 @@ pub(super) const UNSUPPORTED_MEDIA_TYPE: Row = Row {
         status: 415,
         kind: "invalid_request_error",
     },
-    when: "The `Content-Type` says that the body cannot be JSON, such as `multipart/form-data` or \
-           `text/html`.",
-    caller: "Send JSON, with `Content-Type: application/json`.",
+    when: "The `Content-Type` is one that the endpoint does not take, such as `text/html`, or \
+           `multipart/form-data` where JSON is wanted.",
+    caller: "Send JSON, with `Content-Type: application/json`; to endpoints for files, a form \
+             (`multipart/form-data`).",
     operator: "Nothing.",
 };
 
@@ -398,10 +399,11 @@ pub(super) const NO_HEALTHY_PROVIDERS: Row = Row {
         status: 503,
         kind: "api_error",
     },
-    when: "Every provider of the model fails its health checks, or its circuit is open.",
+    when: "Every provider of the model fails its health checks, its circuit is open, or an \
+           operator has taken it out.",
     caller: "Send the request again after `Retry-After`.",
-    operator: "`infermux providers` says why each of them is out of service. Add a second provider \
-               for the model.",
+    operator: "`infermux providers` says why each of them is out of service. `put-back` those that \
+               were taken out. Add a second provider for the model.",
 };
 
 pub(super) const OVERLOADED: Row = Row {
