@@ -129,18 +129,28 @@ fn every_configuration_that_is_shown_is_valid() {
 
 fn commands() -> String {
     let mut table = String::from("| command | flags | |\n|---|---|---|\n");
-    for command in Arguments::command().get_subcommands() {
-        let flags: Vec<String> = command.get_arguments().map(flag).collect();
-        let about = command.get_about().map(ToString::to_string);
-        let _ = writeln!(
-            table,
-            "| `{}` | {} | {} |",
-            command.get_name(),
-            flags.join(" "),
-            about.unwrap_or_default()
-        );
-    }
+    let all = Arguments::command();
+    commands_below("", &all, &mut table);
     table
+}
+
+/// A line for each of the commands of `above`, whose name begins with `begin`, and for theirs. One
+/// that does nothing by itself has none.
+fn commands_below(begin: &str, above: &clap::Command, table: &mut String) {
+    for command in above.get_subcommands() {
+        let name = format!("{begin}{}", command.get_name());
+        if !command.is_subcommand_required_set() {
+            let flags: Vec<String> = command.get_arguments().map(flag).collect();
+            let about = command.get_about().map(ToString::to_string);
+            let _ = writeln!(
+                table,
+                "| `{name}` | {} | {} |",
+                flags.join(" "),
+                about.unwrap_or_default()
+            );
+        }
+        commands_below(&format!("{name} "), command, table);
+    }
 }
 
 /// A flag, or a word without one, in the form of a command line.

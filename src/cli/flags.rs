@@ -10,6 +10,7 @@ use clap_complete::Shell;
 use crate::base::limits::SHARDS_MAX;
 use crate::cli::explain_flags::{self, ExplainFlags};
 use crate::cli::key_flags::{self, KeyFlags};
+use crate::cli::requests_flags::{self, RequestsFlags};
 use crate::cli::rotation_flags::ProvidersCommand;
 use crate::cli::setup_flags::{self, CheckFlags, ConvertFlags, InitFlags};
 use crate::cli::shared_flags::{HELP as SHARED, SharedFlags};
@@ -52,6 +53,9 @@ pub enum Command {
     /// Show the providers of a running router.
     #[command(after_long_help = PROVIDERS)]
     Providers(ProvidersFlags),
+    /// Show the last requests of a running router that failed, were refused or were slow.
+    #[command(after_long_help = requests_flags::HELP)]
+    Requests(RequestsFlags),
     /// Ask whether a running router takes traffic, for the health checks of containers.
     #[command(after_long_help = READY)]
     Ready(ServerFlags),

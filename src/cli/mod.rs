@@ -41,6 +41,8 @@ pub mod ready;
 pub mod recorders;
 pub mod reload;
 pub mod reload_command;
+pub mod requests;
+pub mod requests_flags;
 pub mod rotation;
 pub mod rotation_flags;
 pub mod serve;
@@ -75,6 +77,7 @@ pub fn run() -> ExitCode {
             Command::Validate(flags) => validate::run(&flags),
             Command::Status(flags) => status::run(&flags),
             Command::Providers(flags) => providers::run(&flags),
+            Command::Requests(flags) => requests::run(&flags),
             Command::Ready(flags) => ready::run(&flags),
             Command::Reload(flags) => reload_command::run(&flags),
             Command::Explain(flags) => explain::run(&flags),

@@ -43,7 +43,7 @@ pub struct ConvertFlags {
 /// Whose file is converted.
 #[derive(Debug, Subcommand)]
 pub enum ConvertFrom {
-    /// The config.yaml of LiteLLM's proxy.
+    /// Turn the config.yaml of LiteLLM's proxy into an infermux.yml.
     Litellm(ConvertedFile),
 }
 

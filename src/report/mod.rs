@@ -22,6 +22,7 @@ pub mod providers;
 pub mod recent;
 pub mod reloaded;
 pub mod requests;
+pub mod requests_seen;
 pub mod status;
 pub mod table;
 pub mod usage_record;

@@ -23,6 +23,16 @@ pub struct StatusSeen {
     /// Absent where nothing is shared.
     #[serde(default)]
     shared: Option<SharedSeen>,
+    /// Absent where requests are not recorded.
+    #[serde(default)]
+    usage_records: Option<UsageSeen>,
+}
+
+/// How it stands with the file of usage records.
+#[derive(Clone, Debug, Deserialize)]
+struct UsageSeen {
+    state: String,
+    dropped: u64,
 }
 
 /// How it stands with those that it shares limits and budgets with.
@@ -202,6 +212,17 @@ pub fn status(status: &StatusSeen, all: &[ProviderSeen], paint: Paint) -> String
         let text = format!("{state}, {members} instances");
         pairs.push(("shared", Cell::new(text, tone)));
     }
+    if let Some(UsageSeen { state, dropped }) = &status.usage_records {
+        let dropped = match dropped {
+            0 => String::new(),
+            dropped => format!(", {dropped} dropped"),
+        };
+        let tone = is(state == "ok" && dropped.is_empty());
+        pairs.push((
+            "usage records",
+            Cell::new(format!("{state}{dropped}"), tone),
+        ));
+    }
     table::pairs(&pairs, paint)
 }
 
@@ -220,7 +241,8 @@ fn models(all: &[String]) -> Cell {
 }
 
 /// The time of day (`12:34:56Z`) of an RFC 3339 moment; any other text stays as it is.
-fn time_of_day(moment: &str) -> String {
+#[must_use]
+pub(super) fn time_of_day(moment: &str) -> String {
     let time = moment.split_once('T').and_then(|(_, time)| time.get(..8));
     time.map_or_else(|| moment.to_owned(), |time| format!("{time}Z"))
 }
@@ -305,6 +327,23 @@ mod tests {
             lines.join("\n") + "\n"
         );
         assert!(status(&told, &[], Paint::Plain).contains("circuits     all closed"));
+        for (state, dropped, expected) in
+            [("ok", 0, "ok\n"), ("failing", 3, "failing, 3 dropped\n")]
+        {
+            let usage_records = Some(UsageSeen {
+                state: state.to_owned(),
+                dropped,
+            });
+            let told = StatusSeen {
+                usage_records,
+                ..told.clone()
+            };
+            let text = status(&told, &[], Paint::Plain);
+            assert!(
+                text.ends_with(&format!("usage records  {expected}")),
+                "{text}"
+            );
+        }
         let mut all = seen();
         all[0].in_rotation = Some(false);
         let told = StatusSeen {

@@ -134,6 +134,69 @@ fn the_status_ends_with_a_code_that_tells_whether_all_circuits_are_closed() {
 }
 
 #[test]
+fn the_last_requests_that_went_wrong_are_shown() {
+    let script = json!({"name": "alpha", "answers": [500, 500], "then": "ok"});
+    let alpha = mock(script);
+    let router = Router::start(&config_of(&[provider(&alpha, &[])], MANAGEMENT));
+    let addr = router.management();
+    let shown = |arguments: &[&str]| {
+        let mut all = vec!["requests"];
+        all.extend(arguments);
+        let ended = ask(addr, &all);
+        assert_eq!((ended.code, &*ended.stderr), (Some(0), ""), "{arguments:?}");
+        ended.stdout
+    };
+    assert!(
+        shown(&[]).starts_with("no request has failed"),
+        "{}",
+        shown(&[])
+    );
+    for _ in 0..2 {
+        assert_eq!(
+            load::ask_as(router.addr(), "ada", &chat("hello")).status,
+            502
+        );
+    }
+    let unknown = chat("hello").replace("\"m\"", "\"nobody's\"");
+    assert_eq!(load::ask_as(router.addr(), "ada", &unknown).status, 404);
+    let all = shown(&[]);
+    let words: Vec<Vec<&str>> = all
+        .lines()
+        .map(|line| line.split_whitespace().collect())
+        .collect();
+    assert_eq!(words.len(), 4, "{all}");
+    assert_eq!(words[0][..4], ["TIME", "KIND", "STATUS", "ERROR"]);
+    assert_eq!(words[1][1..4], ["refused", "404", "model_not_found"]);
+    assert_eq!(
+        words[3][1..7],
+        ["failed", "502", "upstream_error", "m", "alpha", "1"]
+    );
+    assert_eq!(words[3][9..10], ["ada"], "{all}");
+    assert_eq!(
+        shown(&["--kind", "failed", "--limit", "1"]).lines().count(),
+        2
+    );
+    assert!(shown(&["--kind", "slow"]).starts_with("no request of kind `slow`"));
+    let told: Value = serde_json::from_str(&shown(&["--json", "--kind", "failed"])).expect("JSON");
+    assert_eq!(
+        told,
+        get(addr, "/_infermux/requests?kind=failed&limit=20").json()
+    );
+    for wrong in [
+        &["--kind", "good"][..],
+        &["--limit", "0"],
+        &["--limit", "201"],
+        &["--json", "--watch"],
+    ] {
+        let mut all = vec!["requests"];
+        all.extend(wrong);
+        assert_eq!(ask(addr, &all).code, Some(1), "{wrong:?}");
+    }
+    let (_held, nobody) = nobody();
+    assert_eq!(ask(nobody, &["requests"]).code, Some(2));
+}
+
+#[test]
 fn a_half_open_circuit_is_not_closed() {
     let alpha = mock(json!({"name": "alpha"}));
     let breaker = "circuit_breaker: {recovery_window: 1ms, probe_timeout: 60s}";
