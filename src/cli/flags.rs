@@ -14,6 +14,7 @@ use crate::cli::requests_flags::{self, RequestsFlags};
 use crate::cli::rotation_flags::ProvidersCommand;
 use crate::cli::setup_flags::{self, CheckFlags, ConvertFlags, InitFlags};
 use crate::cli::shared_flags::{HELP as SHARED, SharedFlags};
+use crate::cli::watch_flag::WatchFlag;
 use crate::config::check::{LOG_FORMATS, LOG_LEVELS};
 use crate::config::plan::{Listen, LogFormat, LogLevel};
 use crate::config::{cores, duration, listen};
@@ -167,15 +168,6 @@ pub struct ProvidersFlags {
     pub watch: WatchFlag,
 }
 
-/// The flag that repeats a table.
-#[derive(Args, Debug, Default)]
-pub struct WatchFlag {
-    /// Draw the table again and again, every 2s or as given, until Ctrl-C
-    #[arg(long, value_name = "TIME", num_args = 0..=1, require_equals = true)]
-    #[arg(default_missing_value = "2s", value_parser = interval)]
-    pub watch: Option<Duration>,
-}
-
 /// How a report is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
@@ -266,17 +258,6 @@ fn word_parser<T: Copy + Send + Sync + 'static>(
     PossibleValuesParser::new(words.iter().map(|(word, _)| *word))
         .try_map(|text| word(words, &text))
 }
-
-fn interval(text: &str) -> Result<Duration, String> {
-    let interval = duration::parse(text)?;
-    if interval < WATCH_LEAST {
-        return Err(format!("is below {}", duration::text(WATCH_LEAST)));
-    }
-    Ok(interval)
-}
-
-/// Shortest pause between two tables: faster ones cannot be read.
-const WATCH_LEAST: Duration = Duration::from_millis(100);
 
 fn shards(text: &str) -> Result<usize, String> {
     let number = text.parse().ok().filter(|number| *number <= SHARDS_MAX);

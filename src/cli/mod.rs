@@ -59,6 +59,7 @@ pub mod thread_start;
 pub mod threads;
 pub mod validate;
 pub mod watch;
+pub mod watch_flag;
 pub mod webhooks;
 
 use std::process::ExitCode;

@@ -4,8 +4,8 @@ use clap::Args;
 use clap::builder::PossibleValuesParser;
 
 use crate::base::limits::NOTED_KEPT_MAX;
-use crate::cli::flags::WatchFlag;
 use crate::cli::server_flags::ServerFlags;
+use crate::cli::watch_flag::WatchFlag;
 use crate::link::noted::Trouble;
 
 /// The flags of `requests`.

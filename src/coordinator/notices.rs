@@ -186,7 +186,7 @@ impl Notices {
 
 fn budget(alert: &Alert) -> Notice {
     let per = alert.period.per().name();
-    let (scope, amount, spent) = (alert.scope.to_string(), alert.amount, alert.spent);
+    let (amount, spent) = (alert.amount, alert.spent);
     let (kind, name) = match &alert.scope {
         Scope::Team(name) => ("team", name),
         Scope::Key(name) => ("key", name),
@@ -222,11 +222,27 @@ fn budget(alert: &Alert) -> Notice {
     if let Some(end) = alert.period.end() {
         details.push(("period_ends", Detail::text(end.to_string())));
     }
+    if let Cause::Reached(level) = alert.cause {
+        details.insert(2, ("percent", Detail::Whole(level.percent().into())));
+    }
+    let (subject, message) = budget_words(alert, (&of, what));
+    Notice {
+        event: Event::Budget,
+        subject: subject.into(),
+        severity,
+        course: Course::Moment,
+        message,
+        details,
+    }
+}
+
+/// Subject and message of a notice about a budget `of` an amount, and `what` happens then.
+fn budget_words(alert: &Alert, (of, what): (&str, &str)) -> (String, String) {
+    let (scope, spent) = (alert.scope.to_string(), alert.spent);
     let who = printable(&scope);
-    let (subject, message) = match alert.cause {
+    match alert.cause {
         Cause::Reached(level) => {
             let percent = level.percent();
-            details.insert(2, ("percent", Detail::Whole(percent.into())));
             let share = format!("{percent} % or more of its budget of {of}");
             (
                 format!("{scope}: {percent} % of {of}"),
@@ -240,14 +256,6 @@ fn budget(alert: &Alert) -> Notice {
                  request may cost{what}"
             ),
         ),
-    };
-    Notice {
-        event: Event::Budget,
-        subject: subject.into(),
-        severity,
-        course: Course::Moment,
-        message,
-        details,
     }
 }
 

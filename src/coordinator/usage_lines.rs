@@ -29,7 +29,7 @@ pub fn write(entry: &Entry, out: &mut Vec<u8>) {
     }
 }
 
-/// How many entries these whole lines are of: each has one line that is not of an attempt, its last.
+/// How many entries these whole lines are of: the last line of each is not that of an attempt.
 #[must_use]
 pub fn entries_in(lines: &[u8]) -> usize {
     let ends = |line: &&[u8]| !line.starts_with(ATTEMPT) && line.ends_with(b"\n");

@@ -42,6 +42,15 @@ struct SharedSeen {
     members: u64,
 }
 
+impl UsageSeen {
+    fn text(&self) -> String {
+        match self.dropped {
+            0 => self.state.clone(),
+            dropped => format!("{}, {dropped} dropped", self.state),
+        }
+    }
+}
+
 /// One provider in the answer of `/_infermux/providers`; fields that an older router does not send
 /// are absent.
 #[derive(Clone, Debug, Deserialize)]
@@ -212,16 +221,9 @@ pub fn status(status: &StatusSeen, all: &[ProviderSeen], paint: Paint) -> String
         let text = format!("{state}, {members} instances");
         pairs.push(("shared", Cell::new(text, tone)));
     }
-    if let Some(UsageSeen { state, dropped }) = &status.usage_records {
-        let dropped = match dropped {
-            0 => String::new(),
-            dropped => format!(", {dropped} dropped"),
-        };
-        let tone = is(state == "ok" && dropped.is_empty());
-        pairs.push((
-            "usage records",
-            Cell::new(format!("{state}{dropped}"), tone),
-        ));
+    if let Some(usage) = &status.usage_records {
+        let tone = is(usage.state == "ok" && usage.dropped == 0);
+        pairs.push(("usage records", Cell::new(usage.text(), tone)));
     }
     table::pairs(&pairs, paint)
 }

@@ -22,6 +22,7 @@ enum About {
     Admitted(Subject, u64, Option<u8>),
     Left(Subject, u64, Option<u8>),
     Settled(u32, u8),
+    Refused(u32),
 }
 
 #[derive(Debug, PartialEq)]
@@ -57,6 +58,11 @@ impl Told {
                 cost,
                 first: _,
             } => self.sum(About::Settled(budget.0, period.0), [cost.get(), 0, 0]),
+            Fact::Refused {
+                budget,
+                spent,
+                amount,
+            } => self.sum(About::Refused(budget.0), [1, spent.get(), amount.get()]),
             Fact::Succeeded(all) => {
                 for one in all.list() {
                     let step = Step::Success(slot(all.at), one.admitted, one.sample());

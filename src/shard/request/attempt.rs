@@ -277,7 +277,7 @@ impl<'a> Attempt<'_, 'a> {
     }
 
     /// Prepares a stream's machine for the provider's answer.
-    pub fn begin_stream(&self, relay: &mut Spare) {
+    pub fn begin_stream(&self, relay: &mut Spare, record: &Record<'_>) {
         let job = self.job;
         let vendor = self.provider.vendor;
         let kept = self.kept();
@@ -299,6 +299,9 @@ impl<'a> Attempt<'_, 'a> {
             event_bytes_max: job.shard.server.max_event_bytes,
         };
         relay.reset(&job.shard.io.buffers, &plan);
+        if record.journal.is_some() {
+            relay.want_id();
+        }
     }
 
     /// The caller's `body` as this provider gets it.

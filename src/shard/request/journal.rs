@@ -9,7 +9,9 @@ use crate::base::trace::SpanId;
 use crate::config::plan::Provider;
 use crate::decide::affinity::Stay;
 use crate::decide::outcome::{KeyOwner, Outcome};
+use crate::exchange::masks::OwnMasks;
 use crate::exchange::request::Request;
+use crate::exchange::request_id::RequestId;
 use crate::link::facts::MonthTag;
 use crate::link::gate::Audience;
 use crate::link::journal::{AttemptEntry, Entry, Moment, Names, RequestEntry, Spend};
@@ -151,11 +153,11 @@ impl Journal {
         }
     }
 
-    /// The provider's id of its answer is known.
+    /// The provider's id of its answer is known; `masks` are infermux's own keys.
     #[inline(never)]
-    pub fn answered(&mut self, id: &str) {
-        if let Some(attempt) = self.running() {
-            attempt.answer_id = Some(id.into());
+    pub fn answered(&mut self, masks: &OwnMasks, id: &[u8]) {
+        if let (Some(attempt), Some(id)) = (self.running(), RequestId::told(id, masks)) {
+            attempt.answer_id = Some(id.as_str().into());
         }
     }
 

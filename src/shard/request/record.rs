@@ -1,6 +1,5 @@
 //! What a request leaves behind, however it ends: its costs, its counts and its line in the log.
 
-use std::borrow::Cow;
 use std::time::Duration;
 
 use crate::base::endpoint::{Dialect, Endpoint};
@@ -14,11 +13,9 @@ use crate::decide::outcome::Outcome;
 use crate::decide::strategy::Strategy;
 use crate::dialect::ask::Ask;
 use crate::exchange::attribution::Label;
-use crate::exchange::masks::OwnMasks;
 use crate::exchange::principal::Principal;
 use crate::exchange::refusal::{self, Connection, Refusal};
 use crate::exchange::request::Request;
-use crate::exchange::request_id::RequestId;
 use crate::link::facts::MonthTag;
 use crate::link::gate::Audience;
 use crate::link::meters::{Kept, Priced, Series};
@@ -241,16 +238,6 @@ impl<'a> Record<'a> {
             journal.heard(status, words.id());
         }
         self.words = words;
-    }
-
-    /// The provider's id of the answer, which `id` finds out where requests are recorded; `masks`
-    /// are infermux's own keys.
-    pub fn answered<'i>(&mut self, masks: &OwnMasks, id: impl FnOnce() -> Option<Cow<'i, [u8]>>) {
-        if let Some(journal) = &mut self.journal
-            && let Some(id) = id().and_then(|id| RequestId::told(&id, masks))
-        {
-            journal.answered(id.as_str());
-        }
     }
 
     /// The span of the running attempt; `None`: traces are not told.

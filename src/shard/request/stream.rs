@@ -1,6 +1,5 @@
 //! Streams: relayed read by read, held back until the first content.
 
-use std::borrow::Cow;
 use std::io;
 use std::rc::Rc;
 use std::time::Duration;
@@ -51,10 +50,7 @@ pub async fn relay<'a>(
 ) -> Outcome {
     let shard = attempt.job.shard;
     let mut spare = shard.take_relay();
-    attempt.begin_stream(&mut spare);
-    if record.journal.is_some() {
-        spare.want_id();
-    }
+    attempt.begin_stream(&mut spare, record);
     let body = BodyDecoder::new(up.head.framing);
     let content_by = clock::now() + attempt.provider.first_token_timeout;
     let mut stream = Stream {
@@ -269,8 +265,10 @@ impl<'a> Stream<'_, '_, 'a> {
     /// Settles a stream that has ended, if it has not been: one that the caller has had content of,
     /// or has left, is billed; any other is infermux's own loss.
     fn close(&mut self, record: &mut Record<'a>, outcome: Outcome) {
-        let masks = self.attempt.crossing().masks;
-        record.answered(masks, || self.spare.stream().answer_id().map(Cow::Borrowed));
+        let id = self.spare.stream().answer_id();
+        if let Some((journal, id)) = record.journal.as_mut().zip(id) {
+            journal.answered(self.attempt.crossing().masks, id);
+        }
         // The caller who does not wait for the first content is billed what came before it, too.
         if self.is_committed() || outcome == Outcome::CallerGone {
             self.settle(record, outcome);

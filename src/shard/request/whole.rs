@@ -138,10 +138,11 @@ pub async fn relay<'a>(
 
 /// Takes note of the id of an answer, which the provider has given as `body`, where it has one.
 fn note_id(attempt: &Attempt<'_, '_>, record: &mut Record<'_>, body: &[u8]) {
-    if attempt.own_endpoint().is_written() {
-        record.answered(attempt.crossing().masks, || {
-            Some(json::member(body, b"id")?.value.word())
-        });
+    if let Some(journal) = &mut record.journal
+        && attempt.own_endpoint().is_written()
+        && let Some(id) = json::member(body, b"id")
+    {
+        journal.answered(attempt.crossing().masks, &id.value.word());
     }
 }
 
