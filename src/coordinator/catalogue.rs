@@ -1,6 +1,7 @@
 //! Keeps the lists of models that open providers sent, and builds the callers' list from them, on a
 //! thread of its own: with thousands of models that takes too long for an event loop.
 
+use std::hash::BuildHasher;
 use std::sync::Arc;
 
 use crate::base::ids::ProviderId;

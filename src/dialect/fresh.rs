@@ -31,10 +31,10 @@ impl Fresh {
     /// 32 hexadecimal digits.
     pub(super) fn hex(&mut self) -> [u8; 32] {
         let [first, second] = self.0.each_mut().map(Random::next_u64);
-        let number = u128::from(first) << 64 | u128::from(second);
         let mut digits = [0; 32];
-        for (pair, byte) in digits.chunks_exact_mut(2).zip(number.to_be_bytes()) {
-            pair.copy_from_slice(&hex(byte));
+        let numbers = [first >> 32, first, second >> 32, second];
+        for (eight, number) in digits.chunks_exact_mut(8).zip(numbers) {
+            eight.copy_from_slice(&hex_of_low_half(number).to_be_bytes());
         }
         digits
     }
@@ -49,6 +49,18 @@ impl Default for Fresh {
 /// The two hexadecimal digits of `byte`.
 pub(super) const fn hex(byte: u8) -> [u8; 2] {
     [HEX[(byte >> 4) as usize], HEX[(byte & 0xf) as usize]]
+}
+
+/// The eight hexadecimal digits of the lower half of `number`, the first one in the highest byte.
+const fn hex_of_low_half(number: u64) -> u64 {
+    // Each four bits get a byte of their own.
+    let mut spread = number & 0xffff_ffff;
+    spread = (spread | spread << 16) & 0x0000_ffff_0000_ffff;
+    spread = (spread | spread << 8) & 0x00ff_00ff_00ff_00ff;
+    spread = (spread | spread << 4) & 0x0f0f_0f0f_0f0f_0f0f;
+    // One in each byte that is ten or more, whose digit is a letter.
+    let letters = (spread + 0x0606_0606_0606_0606) >> 4 & 0x0101_0101_0101_0101;
+    spread + 0x3030_3030_3030_3030 + letters * (b'a' - b'0' - 10) as u64
 }
 
 /// How many letters are made of one number: 62 to the tenth is less than 2 to the sixty-fourth.

@@ -85,8 +85,8 @@ pub fn write(
         Dialect::Responses => {
             let read = responses::read_prompt::read(body, received.remembered)?;
             kept.names = read.names;
-            kept.echo = Some(Echo::read(body));
-            kept.is_stored = responses::references::is_stored(body);
+            kept.echo = Some(read.echo);
+            kept.is_stored = read.is_stored;
             (read.prompt, read.given)
         }
     };

@@ -13,6 +13,7 @@ use crate::dialect::responses::remembered::Remembered;
 use crate::dialect::unsupported::Unsupported;
 use crate::link::memory::{Memory, Thing};
 use crate::wire::json::{self, Kind};
+use crate::wire::needle;
 
 /// The items of the whole process, as their answers had them.
 pub type Items = Memory<Box<[u8]>>;
@@ -71,7 +72,7 @@ impl Found {
     /// is: each item counts as often as it is referred to.
     pub fn of(items: &Items, body: &[u8]) -> Result<Self, Unsupported> {
         let mut found = Self::default();
-        if items.bytes() == 0 || memmem::find(body, b"item_reference").is_none() {
+        if items.bytes() == 0 || !needle::is_in(body, b"item_reference") {
             return Ok(found);
         }
         let mut bytes = 0_usize;

@@ -94,7 +94,7 @@ pub mod dialect {
         pub use crate::dialect::responses::inspect::inspect;
         pub use crate::dialect::responses::native_body;
         pub use crate::dialect::responses::references::{
-            each, each_made, each_made_in_event, each_own, is_stored,
+            each, each_made, each_made_in_event, each_own,
         };
     }
     pub mod shell {

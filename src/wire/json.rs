@@ -55,6 +55,13 @@ pub fn member<'a>(text: &'a [u8], name: &[u8]) -> Option<Member<'a>> {
 
 /// Appends `text` as a JSON string, quotes included.
 pub fn write_string(text: &str, out: &mut Vec<u8>) {
+    if string::mark(text.as_bytes(), 0).is_none() {
+        out.reserve(text.len() + 2);
+        out.push(b'"');
+        out.extend_from_slice(text.as_bytes());
+        out.push(b'"');
+        return;
+    }
     let written = serde_json::to_writer(out, text);
     debug_assert!(written.is_ok(), "a Vec takes every str");
 }

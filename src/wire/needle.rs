@@ -13,7 +13,7 @@ pub fn find(text: &[u8], word: &[u8]) -> Option<usize> {
     if text.len() > SHORT {
         return memmem::find(text, word);
     }
-    find_from(text, 0, word)
+    find_near(text, word)
 }
 
 /// Whether `word` stands in `text`.
@@ -33,15 +33,21 @@ pub fn places<'t>(text: &'t [u8], word: &'t [u8]) -> impl Iterator<Item = usize>
     })
 }
 
-/// As [`find`], from a place on. A place that counts has both the first byte of the word and, as
-/// far behind it as in the word, the last.
-fn find_from(text: &[u8], mut at: usize, word: &[u8]) -> Option<usize> {
+/// As [`find`]. A place that counts has both the first byte of the word and, as far behind it as in
+/// the word, the last.
+fn find_near(text: &[u8], word: &[u8]) -> Option<usize> {
     let [first, .., last] = word else {
         let place = |word: &u8| text.iter().position(|byte| byte == word);
         return word.first().map_or(Some(0), place);
     };
     let behind = word.len() - 1;
-    while let (Some(firsts), Some(lasts)) = (Block::at(text, at), Block::at(text, at + behind)) {
+    // Where the last block begins, which shares bytes with the one before.
+    let Some(last_at) = text.len().checked_sub(behind + BLOCK) else {
+        return text.windows(word.len()).position(|window| window == word);
+    };
+    let mut at = 0;
+    loop {
+        let (firsts, lasts) = (Block::at(text, at)?, Block::at(text, at + behind)?);
         let mut places = firsts.equal(*first) & lasts.equal(*last);
         while places != 0 {
             let place = at + places.trailing_zeros() as usize;
@@ -50,11 +56,11 @@ fn find_from(text: &[u8], mut at: usize, word: &[u8]) -> Option<usize> {
             }
             places &= places - 1;
         }
-        at += BLOCK;
+        if at == last_at {
+            return None;
+        }
+        at = last_at.min(at + BLOCK);
     }
-    let rest = text.get(at..)?;
-    let place = rest.windows(word.len()).position(|window| window == word)?;
-    Some(at + place)
 }
 
 /// Length in bytes up to which a text is short.

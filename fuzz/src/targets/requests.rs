@@ -10,7 +10,7 @@ use infermux::testing::readers::dialect::request::{
     Destination, Host, Keys, Nothing, Received, Stream, read_messages, write,
 };
 use infermux::testing::readers::dialect::responses::{
-    each, each_own, estimate as responses_estimate, is_stored, native_body,
+    each, each_own, estimate as responses_estimate, native_body,
 };
 use infermux::testing::readers::exchange::affinity::{Sought, of_body};
 use serde::de::IgnoredAny;
@@ -219,7 +219,6 @@ fn native(body: &[u8]) {
     } else {
         assert!(out.is_empty());
     }
-    let _ = is_stored(body);
     each(body, |reference| {
         assert!(reference.name.len() <= body.len())
     });

@@ -65,10 +65,34 @@ pub enum Serial {
 
 /// Models with names of the same form.
 struct Family {
-    patterns: Vec<&'static str>,
+    patterns: Vec<Pattern>,
     class: Class,
     /// What OpenAI's own hosts refuse, as rules that leave it out.
     refused: Option<Arc<Rules>>,
+}
+
+/// A form of models' names.
+struct Pattern {
+    /// How they begin, which most names do not.
+    start: &'static [u8],
+    /// What follows: `*` stands for any text, `#` for a digit.
+    rest: &'static [u8],
+}
+
+impl Pattern {
+    fn new(text: &'static str) -> Self {
+        let text = text.as_bytes();
+        let wild = text.iter().position(|byte| matches!(byte, b'*' | b'#'));
+        let (start, rest) = text.split_at(wild.unwrap_or(text.len()));
+        Self { start, rest }
+    }
+
+    fn matches(&self, name: &[u8]) -> bool {
+        let Some((start, rest)) = name.split_at_checked(self.start.len()) else {
+            return false;
+        };
+        start.eq_ignore_ascii_case(self.start) && matches(self.rest, rest)
+    }
 }
 
 /// The class of the model that the provider calls `id`.
@@ -85,10 +109,12 @@ pub fn refused_by(id: &str) -> Option<&'static Arc<Rules>> {
 }
 
 fn family_of(id: &str) -> Option<&'static Family> {
-    let name = id.rsplit('/').next().unwrap_or(id).as_bytes();
+    let bytes = id.as_bytes();
+    let slash = bytes.iter().rposition(|byte| *byte == b'/');
+    let name = bytes.get(slash.map_or(0, |slash| slash + 1)..)?;
     FAMILIES.iter().find(|family| {
         let mut patterns = family.patterns.iter();
-        patterns.any(|pattern| matches(pattern.as_bytes(), name))
+        patterns.any(|pattern| pattern.matches(name))
     })
 }
 
@@ -99,7 +125,7 @@ pub fn contains(id: &str, word: &str) -> bool {
     windows.any(|window| window.eq_ignore_ascii_case(word.as_bytes()))
 }
 
-/// Whether a model's `name` fits a pattern: `*` stands for any text, `#` for a digit.
+/// Whether `name` fits a pattern: `*` stands for any text, `#` for a digit.
 fn matches(pattern: &[u8], name: &[u8]) -> bool {
     match (pattern, name) {
         ([], []) => true,
@@ -119,7 +145,7 @@ fn matches(pattern: &[u8], name: &[u8]) -> bool {
 /// Reads a line of the table.
 fn read(line: &'static str) -> Option<Family> {
     let mut words = line.split(' ');
-    let patterns = list(words.next()?).collect();
+    let patterns = list(words.next()?).map(Pattern::new).collect();
     let class = Class {
         is_openai: one_of(words.next()?, [("openai", true), ("-", false)])?,
         length: one_of(

@@ -48,8 +48,9 @@ pub fn read<'a>(body: &'a [u8], wanted: &Wanted<'_>) -> Result<Answer<'a>, Answe
         tier: telling(chunk.tier).map(|tier| tier.text),
         ..Answer::default()
     };
-    let names = wanted.read_names().cloned().unwrap_or_default();
-    add_message(&choice, &names, &mut answer).map_err(|_| AnswerFault::Malformed)?;
+    let none = Names::default();
+    let names = wanted.read_names().unwrap_or(&none);
+    add_message(&choice, names, &mut answer).map_err(|_| AnswerFault::Malformed)?;
     Ok(answer)
 }
 

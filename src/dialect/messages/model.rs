@@ -45,65 +45,64 @@ pub enum SchemaSupport {
 /// The class of the model that the provider calls `model`.
 #[must_use]
 pub fn class_of(model: &str) -> &'static Class {
+    let Some(name) = model.strip_prefix("claude-") else {
+        return &COMPATIBLE;
+    };
     let row = TABLE
         .iter()
-        .find(|(patterns, _)| patterns.iter().any(|pattern| matches(pattern, model)));
+        .find(|(patterns, _)| patterns.iter().any(|pattern| matches(pattern, name)));
     row.map_or(&COMPATIBLE, |(_, class)| class)
 }
 
 /// A `*` at the end of a pattern stands for any text.
-fn matches(pattern: &str, model: &str) -> bool {
+fn matches(pattern: &str, name: &str) -> bool {
+    let (own, other) = (pattern.as_bytes().first(), name.as_bytes().first());
+    if own != other && own != Some(&b'*') {
+        return false;
+    }
     match pattern.strip_suffix('*') {
-        Some(start) => model.starts_with(start),
-        None => model == pattern,
+        Some(start) => name.starts_with(start),
+        None => name == pattern,
     }
 }
 
-/// The first matching row counts. Where Google serves the model, an `@` precedes the date.
+/// The first matching row counts, of patterns for what stands behind `claude-`. Where Google serves
+/// the model, an `@` precedes the date.
 const TABLE: [(&[&str], Class); 8] = [
     (
-        &["claude-3-opus*", "claude-3-sonnet*", "claude-3-haiku*"],
+        &["3-opus*", "3-sonnet*", "3-haiku*"],
         old(4_096, Thinking::Never),
     ),
     (
-        &["claude-3-5-*", "claude-haiku-3-5", "claude-sonnet-3-5"],
+        &["3-5-*", "haiku-3-5", "sonnet-3-5"],
         old(8_192, Thinking::Never),
     ),
-    (&["claude-3-7-*"], old(64_000, Thinking::Budget)),
+    (&["3-7-*"], old(64_000, Thinking::Budget)),
     (
         &[
-            "claude-opus-4",
-            "claude-opus-4@*",
-            "claude-opus-4-0",
-            "claude-opus-4-1",
-            "claude-opus-4-1-*",
-            "claude-opus-4-1@*",
-            "claude-opus-4-2025*",
+            "opus-4",
+            "opus-4@*",
+            "opus-4-0",
+            "opus-4-1",
+            "opus-4-1-*",
+            "opus-4-1@*",
+            "opus-4-2025*",
         ],
         old(32_000, Thinking::Budget),
     ),
     (
-        &[
-            "claude-sonnet-4",
-            "claude-sonnet-4@*",
-            "claude-sonnet-4-0",
-            "claude-sonnet-4-2025*",
-        ],
+        &["sonnet-4", "sonnet-4@*", "sonnet-4-0", "sonnet-4-2025*"],
         old(64_000, Thinking::Budget),
     ),
     (
-        &[
-            "claude-opus-4-5*",
-            "claude-sonnet-4-5*",
-            "claude-haiku-4-5*",
-        ],
+        &["opus-4-5*", "sonnet-4-5*", "haiku-4-5*"],
         Class {
             schema: SchemaSupport::Native,
             ..old(64_000, Thinking::Budget)
         },
     ),
     (
-        &["claude-opus-4-6*", "claude-sonnet-4-6*"],
+        &["opus-4-6*", "sonnet-4-6*"],
         Class {
             schema: SchemaSupport::Native,
             ..old(
@@ -113,7 +112,7 @@ const TABLE: [(&[&str], Class); 8] = [
         },
     ),
     (
-        &["claude-*"],
+        &["*"],
         Class {
             max_tokens: 64_000,
             sampling: Sampling::Refused,

@@ -33,7 +33,59 @@ pub(super) enum Extent {
 
 impl Default for Echo {
     fn default() -> Self {
-        Self::read(b"{}")
+        Echoed::default().into_echo()
+    }
+}
+
+/// What a request has of what its answer repeats, while the request is read.
+#[derive(Default)]
+pub struct Echoed<'a> {
+    values: [Option<Value<'a>>; ECHOED.len()],
+    wants_encrypted: bool,
+}
+
+impl<'a> Echoed<'a> {
+    /// Takes in a member of the request. Of several with one name the last counts.
+    pub fn note(&mut self, name: &[u8], value: &Value<'a>) {
+        if name == b"include" {
+            let mut wanted = json::elements(value.text).map_while(Result::ok);
+            self.wants_encrypted = wanted.any(|wanted| wanted.says("reasoning.encrypted_content"));
+        }
+        let mut echoed = ECHOED.iter();
+        if let Some(place) = echoed.position(|(echoed, _)| echoed.as_bytes() == name) {
+            self.values[place] = Some(*value).filter(|value| value.kind != Kind::Null);
+        }
+    }
+
+    /// What the answer repeats.
+    #[must_use]
+    pub fn into_echo(self) -> Echo {
+        let given = self.values.iter().flatten();
+        let given: usize = given.map(|value| value.text.len()).sum();
+        let mut all = Vec::with_capacity(UNSENT.len() + given);
+        let (mut long_at, mut from) = (0, 0);
+        for (place, value) in self.values.iter().enumerate() {
+            if place == SHORT {
+                all.extend_from_slice(UNSENT.get(from..PLACES[place]).unwrap_or_default());
+                (from, long_at) = (PLACES[place], all.len());
+            }
+            if let Some(value) = value {
+                let name = ECHOED[place].0;
+                let behind_name = PLACES[place] + b",\"\":".len() + name.len();
+                all.extend_from_slice(UNSENT.get(from..behind_name).unwrap_or_default());
+                from = PLACES[place + 1];
+                if name == "text" {
+                    write_text(value, &mut all);
+                } else {
+                    compact(value.text, &mut all);
+                }
+            }
+        }
+        all.extend_from_slice(UNSENT.get(from..).unwrap_or_default());
+        Echo {
+            wants_encrypted: self.wants_encrypted,
+            texts: Arc::new(Texts { all, long_at }),
+        }
     }
 }
 
@@ -42,47 +94,11 @@ impl Echo {
     /// name the last counts.
     #[must_use]
     pub fn read(body: &[u8]) -> Self {
-        let mut values = [None; ECHOED.len()];
-        let (mut wants_encrypted, mut room) = (false, Vec::new());
+        let (mut echoed, mut room) = (Echoed::default(), Vec::new());
         for member in json::members(body).map_while(Result::ok) {
-            let name = member.name.read(&mut room);
-            if name == b"include" {
-                let mut wanted = json::elements(member.value.text).map_while(Result::ok);
-                wants_encrypted = wanted.any(|wanted| wanted.says("reasoning.encrypted_content"));
-            }
-            let mut echoed = ECHOED.iter();
-            if let Some(place) = echoed.position(|(echoed, _)| echoed.as_bytes() == name) {
-                let value = Some(member.value);
-                values[place] = value.filter(|value| value.kind != Kind::Null);
-            }
+            echoed.note(member.name.read(&mut room), &member.value);
         }
-        let echoed = || ECHOED.into_iter().zip(values);
-        let room = echoed()
-            .map(|((_, unsent), value)| unsent.len() + value.map_or(0, |value| value.text.len()));
-        let mut texts = Texts {
-            all: Vec::with_capacity(room.sum()),
-            long_at: 0,
-        };
-        for (place, ((name, unsent), value)) in echoed().enumerate() {
-            let all = &mut texts.all;
-            if place == SHORT {
-                texts.long_at = all.len();
-            }
-            let Some(value) = value else {
-                all.extend_from_slice(unsent);
-                continue;
-            };
-            all.extend_from_slice(unsent.split_at(b",\"\":".len() + name.len()).0);
-            if name == "text" {
-                write_text(&value, all);
-            } else {
-                compact(value.text, all);
-            }
-        }
-        Self {
-            wants_encrypted,
-            texts: Arc::new(texts),
-        }
+        echoed.into_echo()
     }
 
     /// How much room it takes, in bytes.
@@ -124,6 +140,30 @@ const ECHOED: [(&str, &[u8]); SHORT + 2] = [
 ];
 /// How many of them are short.
 const SHORT: usize = 13;
+
+/// Where each of them begins in [`UNSENT`], and where the last one ends.
+const PLACES: [usize; ECHOED.len() + 1] = {
+    let mut ends = [0; ECHOED.len() + 1];
+    let mut place = 0;
+    while place < ECHOED.len() {
+        ends[place + 1] = ends[place] + ECHOED[place].1.len();
+        place += 1;
+    }
+    ends
+};
+/// All of them as they are without a request.
+static UNSENT: [u8; PLACES[ECHOED.len()]] = {
+    let mut all = [0; PLACES[ECHOED.len()]];
+    let mut place = 0;
+    while place < ECHOED.len() {
+        let (_, rest) = all.split_at_mut(PLACES[place]);
+        rest.split_at_mut(ECHOED[place].1.len())
+            .0
+            .copy_from_slice(ECHOED[place].1);
+        place += 1;
+    }
+    all
+};
 
 /// Appends `text` with a format.
 fn write_text(text: &Value<'_>, out: &mut Vec<u8>) {

@@ -8,6 +8,7 @@ use std::borrow::Cow;
 use crate::dialect::fields;
 use crate::dialect::names::Names;
 use crate::dialect::prompt::{Format, Logprobs, Prompt, Thinking};
+use crate::dialect::responses::echo::{Echo, Echoed};
 use crate::dialect::responses::remembered::Remembered;
 use crate::dialect::unsent::{Given, Parameter};
 use crate::dialect::unsupported::Unsupported;
@@ -33,6 +34,11 @@ pub struct Read<'a> {
     pub given: Given,
     /// The names under which its tools are sent.
     pub names: Names,
+    /// What its answer repeats.
+    pub echo: Echo,
+    /// Whether the caller may refer to its response later: the API stores responses unless it is
+    /// told not to.
+    pub is_stored: bool,
 }
 
 /// Reads the request `body`, which is JSON. What it refers to is looked up in `remembered`.
@@ -40,14 +46,19 @@ pub struct Read<'a> {
 /// # Errors
 /// A part of it that shapes the answer has no equivalent in other dialects.
 pub fn read<'a>(body: &'a [u8], remembered: &'a dyn Remembered) -> Result<Read<'a>, Unsupported> {
-    let mut given = Given::default();
-    let asked = Asked::read(body, &mut given);
-    let read = asked.and_then(|asked| asked.prompt(remembered, &mut given));
+    let (mut given, mut echoed) = (Given::default(), Echoed::default());
+    let asked = Asked::read(body, &mut given, &mut echoed);
+    let read = asked.and_then(|asked| {
+        let is_stored = asked.is_stored;
+        Ok((asked.prompt(remembered, &mut given)?, is_stored))
+    });
     match read {
-        Ok((prompt, names)) => Ok(Read {
+        Ok(((prompt, names), is_stored)) => Ok(Read {
             prompt,
             given,
             names,
+            echo: echoed.into_echo(),
+            is_stored,
         }),
         Err(fault) => Err(Unsupported {
             place: fault.place.trim_start_matches('.').to_owned(),
@@ -72,21 +83,36 @@ struct Asked<'a> {
     max_tokens: Option<Value<'a>>,
     safety_identifier: Option<Value<'a>>,
     user: Option<Value<'a>>,
+    is_stored: bool,
 }
 
 impl<'a> Asked<'a> {
-    fn read(body: &'a [u8], given: &mut Given) -> Result<Self, Unsupported> {
+    fn read(
+        body: &'a [u8],
+        given: &mut Given,
+        echoed: &mut Echoed<'a>,
+    ) -> Result<Self, Unsupported> {
         let root = Value {
             text: body,
             at: 0,
             kind: Kind::Object,
         };
+        let mut is_stored = true;
         let found = fields::read_all(&root, MEMBERS, |name, value| {
+            if name == b"store" {
+                is_stored = value.kind != Kind::False;
+            }
+            echoed.note(name, value);
             // `model` and `stream` are sent in another way.
             if !matches!(name, b"model" | b"stream") && !value.is_blank() {
                 given.lose_member(name);
             }
         })?;
+        for (name, value) in MEMBERS.iter().zip(&found) {
+            if let Some(value) = value {
+                echoed.note(name.as_bytes(), value);
+            }
+        }
         let states = ["previous_response_id", "conversation", "prompt"];
         for (name, state) in states.into_iter().zip(&found[14..17]) {
             if state.is_some() {
@@ -112,6 +138,7 @@ impl<'a> Asked<'a> {
             max_tokens: found[11],
             safety_identifier: found[12],
             user: found[13],
+            is_stored,
         })
     }
 

@@ -38,17 +38,6 @@ const OWN_MARK: &[u8] = b"_ifx_";
 /// How a content begins that infermux has put in the place of a sealed one.
 const OWN_CONTENT: &[u8] = b"infermux.";
 
-/// Whether the caller of the request `body`, which is JSON, may refer to its response later: the
-/// API stores responses unless it is told not to.
-#[must_use]
-pub fn is_stored(body: &[u8]) -> bool {
-    if !needle::is_in(body, b"store") {
-        return true;
-    }
-    let store = json::member(body, b"store");
-    store.is_none_or(|store| store.value.kind != Kind::False)
-}
-
 /// Whether `body` may refer to a response that infermux has translated.
 #[must_use]
 pub fn may_name_own(body: &[u8]) -> bool {

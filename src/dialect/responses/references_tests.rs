@@ -81,21 +81,6 @@ fn a_request_refers_to_responses_conversations_items_and_sealed_contents() {
 }
 
 #[test]
-fn responses_are_stored_unless_the_caller_says_that_they_are_not() {
-    for (body, expected) in [
-        (r#"{"input":"x"}"#, true),
-        (r#"{"input":"store"}"#, true),
-        (r#"{"store":true}"#, true),
-        (r#"{"store":null}"#, true),
-        (r#"{"store":false}"#, false),
-        (r#"{"st\u006fre":false,"x":"store"}"#, false),
-        (r#"{"input":[{"store":false}]}"#, true),
-    ] {
-        assert_eq!(is_stored(body.as_bytes()), expected, "{body}");
-    }
-}
-
-#[test]
 fn a_response_makes_ids_and_sealed_contents() {
     let body = r#"{"id":"resp_1","model":"m","conversation":{"id":"conv_1"},"output":[
         {"type":"reasoning","id":"rs_1","encrypted_content":"gAAA","summary":[{"id":"no"}]},

@@ -636,6 +636,26 @@ fn what_is_left_out_is_told() {
 }
 
 #[test]
+fn responses_are_stored_unless_the_caller_says_that_they_are_not() {
+    for (body, expected) in [
+        (r#"{"input":"x"}"#, true),
+        (r#"{"input":"store"}"#, true),
+        (r#"{"input":"x","store":true}"#, true),
+        (r#"{"input":"x","store":null}"#, true),
+        (r#"{"store":false,"input":"x"}"#, false),
+        (r#"{"store":true,"store":false,"input":"x"}"#, false),
+        (r#"{"st\u006fre":false,"input":"x"}"#, false),
+        (
+            r#"{"input":[{"role":"user","content":"x","store":false}]}"#,
+            true,
+        ),
+    ] {
+        let read = responses::read_prompt::read(body.as_bytes(), &Nothing).unwrap();
+        assert_eq!(read.is_stored, expected, "{body}");
+    }
+}
+
+#[test]
 fn ids_of_calls_are_made_to_fit_for_anthropic() {
     let input = json!([
         user("x"),

@@ -177,7 +177,11 @@ pub(super) fn destination<'j>(job: &'j Job<'_>, this: &Try) -> Destination<'j> {
         } else {
             Host::Other
         },
-        max_output: job.max_output_at(this.place),
+        // Nobody else's requests are cut to it.
+        max_output: match job.endpoint.dialect() {
+            Dialect::Messages => job.max_output_at(this.place),
+            Dialect::Chat | Dialect::Responses => None,
+        },
         left_out: shard.left_out(provider.id, model).and(this.left_out),
         stream: match (job.wants_stream(), attempt::usage_chunk(job, this)) {
             (false, _) => Stream::No,
