@@ -403,6 +403,10 @@ fn each_parameter<'t>(text: &'t [u8], mut tell: impl FnMut(&'t [u8], Range<usize
         } else {
             let start = at;
             at += count(at, is_token);
+            // Some readers take it for a part of the value.
+            if text.get(at) == Some(&b'\t') {
+                return None;
+            }
             start..at
         };
         tell(name, value);

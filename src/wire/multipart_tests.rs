@@ -240,6 +240,8 @@ fn names_that_readers_find_in_different_ways_are_refused() {
         "x-name=other; name=model",
         "filename=\"; name=other\"; name=model",
         "name=\"a=b\"",
+        "name=model\t; filename=x",
+        "name=model\t",
     ] {
         let form = form(format!("Content-Disposition: form-data; {odd}").as_bytes());
         assert_eq!(read(TYPE, &form, 7), Err(FormFault::Disposition), "{odd}");
