@@ -1,5 +1,6 @@
 //! Whether a caller's key may ask for the models that a request names.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 use crate::dialect::ask::Ask;
@@ -8,7 +9,7 @@ use crate::shard::http::caller::Caller;
 use crate::shard::request::look::look;
 use crate::shard::request::unserved::Unserved;
 use crate::shard::state::shard::Shard;
-use crate::wire::json;
+use crate::wire::json::{self, Kind, Value};
 
 /// Looks at the models that a request names, whose body stands `at` there.
 ///
@@ -26,7 +27,7 @@ pub(super) async fn check<'a>(
         return Ok(());
     };
     let denied = if principal.allows_model(&ask.model) {
-        let named = look(shard, caller, at, fallbacks).await?;
+        let named = look(shard, caller, at, others).await?;
         named.into_iter().find(|name| !principal.allows_model(name))
     } else {
         Some(ask.model.clone().into_owned())
@@ -35,14 +36,38 @@ pub(super) async fn check<'a>(
     denied.map_or(Ok(()), |model| Err(Unserved::NotAllowed { model, key }))
 }
 
-/// The models of OpenRouter's `models`, which it falls back on.
-pub(super) fn fallbacks(body: &[u8]) -> Vec<String> {
-    let Some(models) = json::member(body, b"models") else {
-        return Vec::new();
-    };
-    let names = json::elements(models.value.text).map_while(Result::ok);
-    let names = names.filter_map(|name| serde_json::from_slice(name.text).ok());
-    names.collect()
+/// The models that a body names besides its `model`: those to fall back on (OpenRouter's `models`,
+/// Anthropic's `fallbacks`), and those that a tool is to ask (Anthropic's advisor, OpenAI's
+/// pictures).
+pub(super) fn others(body: &[u8]) -> Vec<String> {
+    let (mut names, mut room) = (Vec::new(), Vec::new());
+    for member in json::members(body).map_while(Result::ok) {
+        let value = &member.value;
+        match member.name.read(&mut room) {
+            // One name in place of a list of them is read as such by some.
+            b"models" if value.kind == Kind::String => names.extend(text_of(value)),
+            b"models" | b"fallbacks" | b"tools" if value.kind == Kind::Array => {
+                let elements = json::elements(value.text).map_while(Result::ok);
+                names.extend(elements.filter_map(|element| name_of(&element)));
+            }
+            _ => {}
+        }
+    }
+    names
+}
+
+/// The model that an element of a list names: the element itself, or its `model`.
+fn name_of(element: &Value<'_>) -> Option<String> {
+    match element.kind {
+        Kind::String => text_of(element),
+        Kind::Object => text_of(&json::member(element.text, b"model")?.value),
+        Kind::Array | Kind::Number | Kind::True | Kind::False | Kind::Null => None,
+    }
+}
+
+/// The text of a string.
+fn text_of(value: &Value<'_>) -> Option<String> {
+    value.string().map(Cow::into_owned)
 }
 
 #[cfg(test)]
@@ -50,14 +75,31 @@ mod tests {
     use super::*;
 
     #[test]
-    fn models_are_read_as_json_reads_them() {
+    fn other_models_are_read_as_json_reads_them() {
         for (body, expected) in [
             (r#"{"model":"a"}"#, &[][..]),
             (r#"{"models":["a","\u0062"]}"#, &["a", "b"]),
             (r#"{"mod\u0065ls":["a",1,null]}"#, &["a"]),
-            (r#"{"models":"a"}"#, &[]),
+            (r#"{"models":"a"}"#, &["a"]),
+            (r#"{"models":["a"],"models":["b"]}"#, &["a", "b"]),
+            (r#"{"models":[{"model":"a"},{"id":"b"}]}"#, &["a"]),
+            (r#"{"models":{"model":"a"}}"#, &[]),
+            // The provider's own choice is nobody's name.
+            (r#"{"fallbacks":"default"}"#, &[]),
+            (
+                r#"{"fallbacks":[{"mod\u0065l":"a","max_tokens":9},{"model":"b"}]}"#,
+                &["a", "b"],
+            ),
+            (
+                r#"{"tools":[{"type":"advisor_20260301","model":"a"},{"name":"b"}]}"#,
+                &["a"],
+            ),
+            (
+                r#"{"tools":[{"type":"function","function":{"model":"a"}}]}"#,
+                &[],
+            ),
         ] {
-            assert_eq!(fallbacks(body.as_bytes()), expected, "{body}");
+            assert_eq!(others(body.as_bytes()), expected, "{body}");
         }
     }
 }

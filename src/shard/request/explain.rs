@@ -203,7 +203,7 @@ impl Read {
         });
         Ok(Self {
             ask,
-            named: allowed::fallbacks(body),
+            named: allowed::others(body),
             parcel,
         })
     }
