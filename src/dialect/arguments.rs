@@ -8,6 +8,8 @@ pub(super) struct Arguments {
     depth: u32,
     /// Whether there are any but white space.
     pub(super) is_some: bool,
+    /// Whether they have begun as something else than an object.
+    pub(super) is_odd: bool,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -57,7 +59,11 @@ impl Arguments {
                 self.depth = 1;
                 State::Outside
             }
-            (State::Before | State::Behind, _) => State::Other,
+            (State::Before, _) => {
+                self.is_odd = true;
+                State::Other
+            }
+            (State::Behind, _) => State::Other,
             (State::Outside, b'{') => {
                 self.depth = self.depth.saturating_add(1);
                 State::Outside
@@ -137,6 +143,23 @@ mod tests {
         assert!(!arguments.are_whole());
         arguments.take(br#"\":1\u007D\n"#);
         assert!(arguments.are_whole());
+    }
+
+    #[test]
+    fn arguments_that_do_not_begin_with_a_brace_are_odd() {
+        for (text, is_odd) in [
+            ("", false),
+            (" \n", false),
+            ("{", false),
+            ("{} x", false),
+            ("[{}]", true),
+            (" nope", true),
+            ("5", true),
+        ] {
+            let mut arguments = Arguments::default();
+            arguments.take(between_quotes(&json::quoted(text)));
+            assert_eq!(arguments.is_odd, is_odd, "{text}");
+        }
     }
 
     proptest! {

@@ -41,6 +41,8 @@ pub struct MessagesWriter {
     queue: Queue<Block>,
     /// The number of the first one.
     index: u32,
+    /// How much of the first one waits for its end, in bytes.
+    held: usize,
     /// Whether there was a call.
     has_calls: bool,
     /// The signature of the thoughts, the inside of a JSON string.
@@ -128,11 +130,11 @@ impl Writer for MessagesWriter {
     }
 
     fn waiting(&self) -> usize {
-        self.queue.waiting()
+        self.queue.waiting() + self.held
     }
 
     fn kept(&self) -> usize {
-        self.queue.waiting()
+        self.waiting()
     }
 
     fn write_error(&mut self, error: &[u8], provider: Dialect, out: &mut Vec<u8>) {
@@ -216,6 +218,13 @@ impl MessagesWriter {
             self.queue.grow(text.text.len());
             return Put::Aside;
         }
+        // An input is an object, and official readers fail on what is no JSON: arguments of
+        // another kind are told once they are whole.
+        if block.arguments.is_odd {
+            block.waiting.extend_from_slice(text.text);
+            self.held += text.text.len();
+            return Put::Aside;
+        }
         let at = frames::write_delta(self.index, Delta::Arguments, text.text, out);
         if is_alone {
             return Put::At(at);
@@ -245,6 +254,10 @@ impl MessagesWriter {
     fn open(&mut self, out: &mut Vec<u8>) {
         if let Some(head) = self.queue.head() {
             frames::write_start(self.index, head.start(), out);
+            if head.arguments.is_odd {
+                self.held = head.waiting.len();
+                return;
+            }
             let waiting = std::mem::take(&mut head.waiting);
             if !waiting.is_empty() {
                 frames::write_delta(self.index, head.kind.delta(), &waiting, out);
@@ -256,6 +269,7 @@ impl MessagesWriter {
         let Some(head) = self.queue.pop() else {
             return;
         };
+        self.held = 0;
         match head.kind {
             Kind::Text => {}
             Kind::Thinking => {
@@ -264,6 +278,10 @@ impl MessagesWriter {
             // Callers parse the arguments.
             Kind::Tool(_) if !head.arguments.is_some => {
                 frames::write_delta(self.index, Delta::Arguments, b"{}", out);
+            }
+            Kind::Tool(_) if head.arguments.is_odd => {
+                let object = block::as_object(&head.waiting);
+                frames::write_delta(self.index, Delta::Arguments, &object, out);
             }
             Kind::Tool(_) => {}
         }

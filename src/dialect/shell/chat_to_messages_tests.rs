@@ -277,6 +277,94 @@ fn white_space_before_arguments_is_none() {
 }
 
 #[test]
+fn arguments_that_are_no_object_are_told_as_one_when_they_are_whole() {
+    let first = |pieces: &[&str]| {
+        let start = chunk(&json!({"tool_calls": [call(0, "x", "f", "")]}));
+        let piece = |text: &&str| {
+            chunk(&json!({"tool_calls": [{"index": 0, "function": {"arguments": text}}]}))
+        };
+        [start, pieces.iter().map(piece).collect()].concat()
+    };
+    let second = chunk(&json!({"tool_calls": [call(1, "y", "g", "[true]")]}));
+    let stop = finishing(&json!({}), &json!("tool_calls"));
+    for (pieces, expected) in [
+        (&["no", "pe"][..], json!({"arguments": "nope"})),
+        (&["\"a", "\\n\""], json!({"arguments": "a\n"})),
+        (&["[1", ", 2]"], json!({"arguments": [1, 2]})),
+        (&["null"], json!({"arguments": null})),
+        (&[" ", "5"], json!({"arguments": 5})),
+        (&["\"half"], json!({"arguments": "\"half"})),
+        (&["é\n\\"], json!({"arguments": "é\n\\"})),
+    ] {
+        for (more, others) in [("", &[][..]), (&second, &[json!({"arguments": [true]})])] {
+            let run = run_all(&[&first(pieces), more, &stop, DONE_EVENT]);
+            assert_eq!(run.end, Ok(()));
+            // Official readers parse each delta as the beginning of JSON.
+            let deltas: Vec<Json> = events(&run.out)
+                .iter()
+                .filter_map(|event| event["delta"]["partial_json"].as_str())
+                .map(|text| serde_json::from_str(text).unwrap())
+                .collect();
+            assert_eq!(deltas, [&[expected.clone()], others].concat(), "{pieces:?}");
+        }
+    }
+    // Nothing is told of what was cut off, and what is held is counted.
+    let run = run_all(&[&first(&["nope"])]);
+    assert_eq!(run.end, Err(StreamFault::Cut));
+    assert!(!run.out.contains("partial_json"), "{}", run.out);
+    let plan = expected::plan(b"\"m\"", Wanted::NOTHING);
+    let (mut shell, mut out) = (Shell::default(), Vec::new());
+    shell.reset(&plan);
+    let long = "x".repeat(WAITING_BLOCKS_BYTES_MAX / 2);
+    shell.push(first(&[&long]).as_bytes(), &mut out).unwrap();
+    assert!(shell.kept() >= long.len());
+    let more = first(&[&long, "x"]);
+    assert_eq!(
+        shell.push(more.as_bytes(), &mut out),
+        Err(StreamFault::EventTooLong)
+    );
+}
+
+#[test]
+fn a_stop_string_that_was_met_is_told() {
+    let stops = ["END".into()];
+    let plan = expected::plan(
+        b"\"m\"",
+        Wanted {
+            stops: &stops,
+            ..Wanted::NOTHING
+        },
+    );
+    for (member, value, is_met) in [
+        // vLLM's, and SGLang's.
+        ("stop_reason", json!("END"), true),
+        ("matched_stop", json!("END"), true),
+        ("matched_stop", json!("other"), false),
+        ("matched_stop", json!(128_001), false),
+        ("stop_reason", Json::Null, false),
+    ] {
+        let mut choice = json!({"index": 0, "delta": {}, "finish_reason": "stop"});
+        choice[member] = value.clone();
+        let finish = format!("data: {}\n\n", json!({"model": "gpt", "choices": [choice]}));
+        let text = chunk(&json!({"content": "Hi"}));
+        let run = run(&plan, &[&text, &*finish, DONE_EVENT].concat());
+        let (reason, sequence) = if is_met {
+            ("stop_sequence", r#""stop_sequence":"END""#)
+        } else {
+            ("end_turn", r#""stop_sequence":null"#)
+        };
+        let found = told(&events(&run.out));
+        assert_eq!(
+            found.stop_reason.as_deref(),
+            Some(reason),
+            "{member} {value}"
+        );
+        let end = run.out.rsplit_once("message_delta").unwrap().1;
+        assert!(end.contains(sequence), "{member} {value}: {end}");
+    }
+}
+
+#[test]
 fn a_refusal_is_explained_in_all_of_its_words() {
     let words = ["I ", "do ", "not ", "say ", "so."];
     let pieces = words.map(|word| chunk(&json!({"refusal": word})));

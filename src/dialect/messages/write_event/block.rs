@@ -2,7 +2,10 @@
 
 use super::frames::Delta;
 use crate::dialect::arguments::Arguments;
+use crate::dialect::compose::{Composer, between_quotes, compact};
 use crate::dialect::queue;
+use crate::wire::json;
+use crate::wire::json::check::is_json;
 
 #[derive(Debug)]
 pub(super) struct Block {
@@ -76,4 +79,17 @@ impl queue::Block for Block {
             Kind::Tool(call) => Some(call),
         }
     }
+}
+
+/// Arguments that are no object as the member of one (rule MA2); both are the inside of a JSON
+/// string.
+pub(super) fn as_object(arguments: &[u8]) -> Vec<u8> {
+    let quoted = [b"\"", arguments, b"\""].concat();
+    let text = json::word(&quoted);
+    let mut object = Vec::new();
+    let mut composer = Composer::object(&mut object);
+    let value = if is_json(&text) { &text[..] } else { &quoted };
+    compact(value, composer.member("arguments"));
+    composer.end();
+    between_quotes(&json::quoted(&String::from_utf8_lossy(&object))).to_vec()
 }
