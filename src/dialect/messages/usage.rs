@@ -8,18 +8,61 @@ use crate::wire::usage::{self, Usage};
 /// read from or written to a cache.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counters {
+    told: Parts,
+    /// What the other counters leave out: conversations that the provider has summed up on the way.
+    aside: Parts,
+    /// Part of the output; not every model states it.
+    thinking: Option<Tokens>,
+}
+
+/// Tokens of one or more runs of a model.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Parts {
     input: Tokens,
     output: Tokens,
     cache_write: Tokens,
     /// The part of `cache_write` that is kept for an hour, at a price of its own.
     cache_write_1h: Tokens,
     cache_read: Tokens,
-    /// Part of the output; not every model states it.
-    thinking: Option<Tokens>,
+}
+
+impl Parts {
+    /// Takes in the member `name`; one that is no count is zero.
+    fn take(&mut self, name: &[u8], value: &Value<'_>) {
+        let told = || count(value).unwrap_or_default();
+        match name {
+            b"input_tokens" => self.input = told(),
+            b"output_tokens" => self.output = told(),
+            b"cache_creation_input_tokens" => self.cache_write = told(),
+            b"cache_read_input_tokens" => self.cache_read = told(),
+            b"cache_creation" => {
+                let kept = detail(value, b"ephemeral_1h_input_tokens");
+                self.cache_write_1h = kept.unwrap_or_default();
+            }
+            _ => {}
+        }
+    }
+
+    /// Puts each count together with its counterpart.
+    fn with(self, other: Self, put: fn(Tokens, Tokens) -> Tokens) -> Self {
+        Self {
+            input: put(self.input, other.input),
+            output: put(self.output, other.output),
+            cache_write: put(self.cache_write, other.cache_write),
+            cache_write_1h: put(self.cache_write_1h, other.cache_write_1h),
+            cache_read: put(self.cache_read, other.cache_read),
+        }
+    }
+
+    const fn prompt(&self) -> Tokens {
+        self.input
+            .saturating_add(self.cache_write)
+            .saturating_add(self.cache_read)
+    }
 }
 
 impl Counters {
-    /// Reads a `usage` object; a member that is no count is zero.
+    /// Reads a `usage` object.
     #[must_use]
     pub fn read(usage: &Value<'_>) -> Self {
         let (mut read, mut room) = (Self::default(), Vec::new());
@@ -30,20 +73,12 @@ impl Counters {
         while let Ok(Some(name)) = walk.name()
             && let Ok(value) = walk.value()
         {
-            let told = count(&value);
             match name.read(&mut room) {
-                b"input_tokens" => read.input = told.unwrap_or_default(),
-                b"output_tokens" => read.output = told.unwrap_or_default(),
-                b"cache_creation_input_tokens" => read.cache_write = told.unwrap_or_default(),
-                b"cache_read_input_tokens" => read.cache_read = told.unwrap_or_default(),
-                b"cache_creation" => {
-                    let kept = detail(&value, b"ephemeral_1h_input_tokens");
-                    read.cache_write_1h = kept.unwrap_or_default();
-                }
                 b"output_tokens_details" => {
                     read.thinking = detail(&value, b"thinking_tokens");
                 }
-                _ => {}
+                b"iterations" => read.aside = compactions(&value),
+                name => read.told.take(name, &value),
             }
         }
         read
@@ -55,11 +90,8 @@ impl Counters {
     pub fn note(&mut self, usage: &Value<'_>) -> Self {
         let later = Self::read(usage);
         *self = Self {
-            input: self.input.max(later.input),
-            output: self.output.max(later.output),
-            cache_write: self.cache_write.max(later.cache_write),
-            cache_write_1h: self.cache_write_1h.max(later.cache_write_1h),
-            cache_read: self.cache_read.max(later.cache_read),
+            told: self.told.with(later.told, Tokens::max),
+            aside: self.aside.with(later.aside, Tokens::max),
             thinking: self.thinking.max(later.thinking),
         };
         later
@@ -74,20 +106,22 @@ impl Counters {
     /// Whether any output was counted.
     #[must_use]
     pub const fn has_output(&self) -> bool {
-        self.output.get() > 0
+        self.told.output.get() > 0
     }
 
     /// The usage in OpenAI's terms, where at least `seen` tokens were generated; `None`: nothing
     /// was counted, so that an estimate is better.
     #[must_use]
     pub fn usage(&self, seen: Tokens) -> Option<Usage> {
-        let prompt = self.prompt();
+        let all = self.told.with(self.aside, Tokens::saturating_add);
+        let prompt = all.prompt();
+        let seen = seen.saturating_add(self.aside.output);
         (prompt > Tokens::ZERO || self.has_output()).then_some(Usage {
             prompt,
-            completion: self.output.max(seen),
-            cache_read: self.cache_read,
-            cache_write: self.cache_write,
-            cache_write_1h: self.cache_write_1h,
+            completion: all.output.max(seen),
+            cache_read: all.cache_read,
+            cache_write: all.cache_write,
+            cache_write_1h: all.cache_write_1h,
             thinking: self.thinking,
         })
     }
@@ -97,12 +131,26 @@ impl Counters {
     pub const fn thinking(&self) -> Option<Tokens> {
         self.thinking
     }
+}
 
-    const fn prompt(&self) -> Tokens {
-        self.input
-            .saturating_add(self.cache_write)
-            .saturating_add(self.cache_read)
+/// What the `iterations` of a message say that its other counters leave out: the runs in which the
+/// provider has summed the conversation up.
+fn compactions(iterations: &Value<'_>) -> Parts {
+    let mut all = Parts::default();
+    if iterations.kind != Kind::Array {
+        return all;
     }
+    for one in json::elements(iterations.text).map_while(Result::ok) {
+        let kind = json::member(one.text, b"type");
+        if kind.is_some_and(|kind| kind.value.says("compaction")) {
+            let (mut parts, mut room) = (Parts::default(), Vec::new());
+            for member in json::members(one.text).map_while(Result::ok) {
+                parts.take(member.name.read(&mut room), &member.value);
+            }
+            all = all.with(parts, Tokens::saturating_add);
+        }
+    }
+    all
 }
 
 fn detail(details: &Value<'_>, name: &[u8]) -> Option<Tokens> {
@@ -177,6 +225,34 @@ mod tests {
             let counts = counters(usages).usage(Tokens::ZERO).unwrap().counts();
             let found = [counts.input, counts.cache_write, counts.cache_write_1h];
             assert_eq!(found.map(Tokens::get), expected, "{usages:?}");
+        }
+    }
+
+    #[test]
+    fn what_it_took_to_sum_a_conversation_up_is_counted_too() {
+        let last = r#"{"input_tokens":null,"output_tokens":7,"iterations":[
+            {"type":"compaction","input_tokens":100,"output_tokens":20,
+                "cache_creation_input_tokens":30,"cache_read_input_tokens":40,
+                "cache_creation":{"ephemeral_1h_input_tokens":10}},
+            {"type":"compaction","input_tokens":1,"output_tokens":2,"new":3},
+            {"type":"message","input_tokens":9,"output_tokens":7},
+            null, 5, {"input_tokens":9}]}"#;
+        let told = counters(&[r#"{"input_tokens":9,"output_tokens":1}"#, last, last]);
+        let usage = told.usage(Tokens::new(8)).unwrap();
+        let counts = usage.counts();
+        let found = [
+            counts.input,
+            counts.cache_read,
+            counts.cache_write,
+            counts.cache_write_1h,
+            counts.output,
+        ];
+        // Of the message's own output, eight tokens were seen, and seven told.
+        assert_eq!(found.map(Tokens::get), [9 + 101, 40, 20, 10, 8 + 22]);
+        for none in ["null", "[]", "{}", "7"] {
+            let usage = format!(r#"{{"input_tokens":9,"output_tokens":1,"iterations":{none}}}"#);
+            let told = counters(&[&usage]).usage(Tokens::ZERO).unwrap();
+            assert_eq!(told.prompt, Tokens::new(9), "{none}");
         }
     }
 
