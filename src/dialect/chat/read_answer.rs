@@ -5,12 +5,13 @@ use std::borrow::Cow;
 use super::chunk::{self, Choice, Chunk, Of, telling};
 use super::read_event::{stop_of, stop_sequence};
 use crate::dialect::answer::{Answer, AnswerFault, Call};
+use crate::dialect::compose::between_quotes;
 use crate::dialect::names::Names;
 use crate::dialect::prompt::Input;
 use crate::dialect::shell::plan::Wanted;
 use crate::dialect::signature::ThoughtField;
 use crate::wire::json::check::is_json;
-use crate::wire::json::{Kind, NotJson, Value};
+use crate::wire::json::{self, Kind, NotJson, Value};
 use crate::wire::stream_fault::StreamFault;
 use crate::wire::usage::Told;
 
@@ -75,7 +76,7 @@ fn add_message<'a>(
         // A call without a name is none.
         if let Some(name) = &call.name {
             answer.text_bytes += name.string_len();
-            answer.text_bytes += call.arguments.map_or(0, |arguments| arguments.text.len());
+            answer.text_bytes += call.arguments.map_or(0, length_of);
             answer.calls.push(Call {
                 id: call.id.map(|id| id.text),
                 name: call.restored_name(names).unwrap_or_default(),
@@ -91,8 +92,18 @@ fn add_message<'a>(
     })?;
     let strings = answer.texts.iter().chain(&answer.thoughts);
     let strings = strings.chain(&answer.refusal);
-    answer.text_bytes += strings.map(|text| text.len() - 2).sum::<usize>();
+    let lengths = strings.map(|text| json::text_len(between_quotes(text)));
+    answer.text_bytes += lengths.sum::<usize>();
     Ok(())
+}
+
+/// How long arguments are, whose text is in a string as a rule.
+fn length_of(arguments: Value<'_>) -> usize {
+    if arguments.kind == Kind::String {
+        arguments.string_len()
+    } else {
+        arguments.text.len()
+    }
 }
 
 /// The arguments of a call: as a rule, JSON in a string.

@@ -160,12 +160,12 @@ fn add<'a>(block: &Value<'a>, answer: &mut Answer<'a>) -> Result<(), AnswerFault
     match block.kind {
         BlockKind::Text => {
             let text = block.text.ok_or(AnswerFault::Malformed)?;
-            answer.text_bytes += between_quotes(text).len();
+            answer.text_bytes += json::text_len(between_quotes(text));
             answer.texts.push(text);
         }
         BlockKind::Thinking => {
             let text = block.thinking.unwrap_or(b"\"\"");
-            answer.text_bytes += between_quotes(text).len();
+            answer.text_bytes += json::text_len(between_quotes(text));
             answer.thoughts.push(text);
             answer.signature = block.signature.map(between_quotes).or(answer.signature);
         }
@@ -173,7 +173,7 @@ fn add<'a>(block: &Value<'a>, answer: &mut Answer<'a>) -> Result<(), AnswerFault
             let id = block.id.ok_or(AnswerFault::Malformed)?;
             let name = block.name.ok_or(AnswerFault::Malformed)?;
             let input = block.input.map_or(&b"{}"[..], |input| input.text);
-            answer.text_bytes += name.len() + input.len();
+            answer.text_bytes += json::text_len(between_quotes(name)) + input.len();
             let is_object = block.input.is_none_or(|input| input.kind == Kind::Object);
             answer.calls.push(Call {
                 id: Some(id),

@@ -102,7 +102,7 @@ fn what_is_copied_stays_as_it_is_written() {
             r#"{"name":"f","arguments":"{\"n\":1.0e400}"}}]},"logprobs":null,"#,
             r#""finish_reason":"stop"}]}"#
         ),
-        6 + 3 + 17,
+        1 + 1 + 17,
     );
 }
 
