@@ -2,6 +2,7 @@
 //! pictures, or each.
 
 use crate::base::money::NanoUsd;
+use crate::base::tokens::Tokens;
 
 /// What a request asks for, or what its answer has brought, as far as that is known.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -154,6 +155,18 @@ impl UnitPrice {
             },
         }
     }
+
+    /// What a prompt of text costs, where the price is one of tokens; `None`: it is another one.
+    #[must_use]
+    pub fn of_prompt(&self, prompt: Tokens) -> Option<NanoUsd> {
+        match self {
+            Self::Tokens(prices) => Some(prices.of(&TokenKinds {
+                text_in: prompt.get(),
+                ..TokenKinds::default()
+            })),
+            Self::Hour(_) | Self::Characters(_) | Self::Images(_) | Self::Request(_) => None,
+        }
+    }
 }
 
 /// The price of one picture: the first of its quality that is for its size, else the last of its
@@ -251,6 +264,9 @@ mod tests {
         assert_eq!(prices(hour.clone()).of(&told), Some(usd(44_290_000)));
         assert_eq!(prices(hour).of(&silent), Some(usd(7)));
         assert_eq!(prices(None).of(&silent), None);
+        let prompt = Tokens::new(3);
+        assert_eq!(prices(None).of_prompt(prompt), Some(usd(15_000)));
+        assert_eq!(UnitPrice::Hour(usd(7)).of_prompt(prompt), None);
         let most = TokenKinds {
             text_in: u64::MAX,
             media_in: u64::MAX,

@@ -335,6 +335,14 @@ fn tokens_of_pictures_and_sound_are_billed_by_their_kind() {
             whole(JSON, pictures),
             "0.04423",
         ),
+        // Nothing is known of it but its prices of tokens, with which it counts as priced.
+        (
+            "gpt-image-1-mini",
+            "/v1/images/generations",
+            "",
+            whole(JSON, pictures),
+            "0.008953",
+        ),
         // It tells no tokens: two pictures of that size and quality.
         (
             "gpt-image-1",

@@ -43,7 +43,8 @@ pub fn expected(job: &Job<'_>, place: usize, counts: &Counts, units: &Units) -> 
     if job.is_free() {
         return Some(NanoUsd::ZERO);
     }
-    cost(job, place, (counts, Counted::ByEstimate), units)
+    let by_prompt = || price(job, place)?.of_prompt(counts.input);
+    cost(job, place, (counts, Counted::ByEstimate), units).or_else(by_prompt)
 }
 
 /// What the model of the candidate `place` costs that is not billed by its tokens.
@@ -110,8 +111,8 @@ pub fn check_priced_for<'a>(job: &Job<'a>, scopes: &Scopes<'_>) -> Result<(), Re
     };
     let mut places = 0..job.routed.route.candidates.len();
     let is_unpriced = |place: usize| {
-        let tokens = (&counts, Counted::ByEstimate);
-        job.routed.is_candidate(place) && cost(job, place, tokens, &parcel.asked).is_none()
+        let is_known = || expected(job, place, &counts, &parcel.asked).is_some();
+        job.routed.is_candidate(place) && !is_known()
     };
     if places.any(is_unpriced) {
         return Err(Refusal::UnpricedEndpoint {
