@@ -7,7 +7,7 @@ use std::sync::{Arc, LazyLock};
 use crate::dialect::unsupported::Unsupported;
 use crate::wire::draft::{Draft, Edited};
 use crate::wire::path::Path;
-use crate::wire::rules::{Kind, Rules};
+use crate::wire::rules::{Kind, Rule, Rules};
 
 /// What is to be changed in a request.
 #[derive(Debug, Default)]
@@ -75,8 +75,12 @@ impl Changes {
             (Reach::All, _) | (Reach::Fewer, Kind::Rename | Kind::Remove) => true,
             (Reach::Fewer, Kind::Default | Kind::Set) => false,
         };
-        for rules in &self.rules {
-            rules.apply(&mut draft, holds, |rule| {
+        for (place, rules) in self.rules.iter().enumerate() {
+            let later = self.rules.get(place + 1..).unwrap_or_default();
+            // The model's default is the one for a caller who gives no value.
+            let is_last = |rule: &Rule| !later.iter().any(|rules| rules.have_default_for(rule));
+            let hold = |rule: &Rule| holds(rule.kind()) && is_last(rule);
+            rules.apply(&mut draft, hold, |rule| {
                 changed.counts[rule.kind() as usize] += 1;
                 if self.is_told {
                     let comma = if told.is_empty() { "" } else { ", " };
@@ -124,7 +128,6 @@ mod tests {
     use super::*;
     use crate::base::endpoint::Dialect;
     use crate::dialect::ask::{RequestEdits, edit_request, read_ask};
-    use crate::wire::rules::Rule;
 
     fn made(changes: &Changes, body: &str) -> (String, Changed) {
         let changed = changes.of(body.as_bytes()).unwrap();
@@ -202,6 +205,44 @@ mod tests {
         let (found, changed) = made(&fewer, r#"{"model":"m","a":5}"#);
         assert_eq!(found, r#"{"model":"m","c":5}"#);
         assert_eq!((changed.told, changed.counts), (None, [1, 1, 0, 0]));
+    }
+
+    #[test]
+    fn a_models_default_comes_before_its_providers() {
+        let path = |text| Path::parse(text).unwrap();
+        let value = |text: &str| Box::from(text.as_bytes());
+        let rules = |all| Arc::new(Rules::new(all));
+        let changes = Changes {
+            rules: vec![
+                rules(vec![
+                    Rule::default(path("a.x"), value("1")),
+                    Rule::default(path("b"), value("1")),
+                    Rule::set(path("c"), value("1")),
+                ]),
+                rules(vec![
+                    Rule::default(path("a.x"), value("2")),
+                    Rule::default(path("c"), value("2")),
+                ]),
+            ],
+            is_told: true,
+            ..Changes::default()
+        };
+        for (body, expected, told) in [
+            (
+                r#"{}"#,
+                r#"{"b":1,"c":1,"a":{"x":2}}"#,
+                "default b, set c, default a.x",
+            ),
+            (
+                r#"{"a":{"x":0},"b":0}"#,
+                r#"{"c":1,"a":{"x":0},"b":0}"#,
+                "set c",
+            ),
+        ] {
+            let (found, changed) = made(&changes, body);
+            assert_eq!(found, expected);
+            assert_eq!(changed.told.as_deref(), Some(told));
+        }
     }
 
     #[test]

@@ -161,15 +161,22 @@ impl Rules {
         }
     }
 
-    /// Applies the rules whose kind `holds`, and calls `on_change` with each that has changed
-    /// anything.
+    /// Whether `rule` gives a default for a path for which these rules have a default, too.
+    #[must_use]
+    pub fn have_default_for(&self, rule: &Rule) -> bool {
+        let is_default = |rule: &Rule| rule.kind() == Kind::Default;
+        let mut own = self.all.iter().filter(|own| is_default(own));
+        is_default(rule) && own.any(|own| own.path == rule.path)
+    }
+
+    /// Applies the rules that `hold`, and calls `on_change` with each that has changed anything.
     pub fn apply<'a>(
         &'a self,
         draft: &mut Draft<'a>,
-        holds: impl Fn(Kind) -> bool,
+        hold: impl Fn(&Rule) -> bool,
         mut on_change: impl FnMut(&'a Rule),
     ) {
-        for rule in self.all.iter().filter(|rule| holds(rule.kind())) {
+        for rule in self.all.iter().filter(|rule| hold(rule)) {
             if rule.apply(draft) {
                 on_change(rule);
             }

@@ -155,7 +155,7 @@ fn rules_hold_for_every_type_endpoint_and_dialect() {
                 let seen = &last_seen(&alpha)["body"];
                 assert_eq!(
                     (&seen["temperature"], &seen["metadata"], &seen["top_p"]),
-                    (&json!(0.5), &json!({"user_id": "x"}), &json!(0.25)),
+                    (&json!(0.5), &json!({"user_id": "x"}), &json!(0.75)),
                     "{kind} {path} {body}"
                 );
                 assert!(seen["user"].is_null(), "{kind} {path} {seen}");
