@@ -1733,7 +1733,12 @@ fn keys_and_their_teams_make_sense_together() {
             "{mode: keys}",
             "auth.keys: or `keys_file` is required where auth.mode is keys",
         ),
+        (
+            "{mode: keys, keys: []}",
+            "auth.keys: is empty, and there is no `keys_file`: nobody could call",
+        ),
         ("{mode: keys, keys_file: /etc/keys.yml}", ""),
+        ("{mode: keys, keys: [], keys_file: /etc/keys.yml}", ""),
         (
             "{mode: keys, keys_file: /etc/keys.yml, key: k}",
             "~ auth.key: has no effect where auth.mode is keys",

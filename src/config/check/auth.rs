@@ -57,6 +57,11 @@ pub fn read(block: &Block<'_>, mode: Mode, known: &Known<'_>) -> Auth {
         Mode::Keys => {
             if !has_keys {
                 block.missing("keys", "or `keys_file` is required where auth.mode is keys");
+            } else if block.is_empty_list("keys") && !block.has("keys_file") {
+                block.fault(
+                    "keys",
+                    "is empty, and there is no `keys_file`: nobody could call",
+                );
             }
             if block.has("key") {
                 block.warn("key", "has no effect where auth.mode is keys");

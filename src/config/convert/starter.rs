@@ -216,7 +216,7 @@ routing:
 # Keys for callers: `infermux key new --name web` prints one, and its entry.
 # auth:
 #   mode: keys
-#   keys: []
+#   keys_file: keys.yml
 
 # What a caller may spend in a month, by the header X-Infermux-Caller or the caller's key.
 # budgets:

@@ -438,6 +438,11 @@ impl<'a> Block<'a> {
         }
     }
 
+    /// Whether the field `name` is a list without elements.
+    pub fn is_empty_list(&self, name: &str) -> bool {
+        matches!(self.node(name), Some(Node::List(items)) if items.is_empty())
+    }
+
     pub(super) fn items(&self, name: &str) -> &'a [Node] {
         match self.node(name) {
             Some(Node::List(items)) => items,
