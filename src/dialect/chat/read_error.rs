@@ -16,8 +16,8 @@ use crate::wire::usage;
 pub fn read(status: Option<u16>, body: &[u8]) -> Complaint<'_> {
     let form = form_of(body);
     let error = match form {
-        Form::Error => ProviderError::read(body),
-        Form::Json | Form::Foreign => ProviderError::default(),
+        Form::Error | Form::Json => ProviderError::read(body),
+        Form::Foreign => ProviderError::default(),
     };
     let own = status.or_else(|| told_status(body, &error)).unwrap_or(500);
     let overflow = by_how_much(own, status.is_none(), body, &error);

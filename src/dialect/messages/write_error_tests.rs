@@ -48,6 +48,44 @@ fn the_vectors_hold() {
 }
 
 #[test]
+fn an_error_of_another_form_is_told_in_its_own_words() {
+    for (status, body, kind, message) in [
+        (
+            422,
+            r#"{"detail":"too few"}"#,
+            "invalid_request_error",
+            "too few",
+        ),
+        (
+            422,
+            r#"{"detail":[{"msg":"x"}]}"#,
+            "invalid_request_error",
+            r#"[{"msg":"x"}]"#,
+        ),
+        (404, r#"{"message":"gone"}"#, "not_found_error", "gone"),
+        (
+            400,
+            "{}",
+            "invalid_request_error",
+            "upstream returned HTTP 400",
+        ),
+        (
+            403,
+            "<p>no",
+            "permission_error",
+            "upstream returned HTTP 403",
+        ),
+    ] {
+        let told = json!({"type": "error", "error": {"type": kind, "message": message}});
+        assert_eq!(translate(Some(status), body), (status, told), "{body}");
+    }
+    // Claude Code makes its prompt shorter on these words alone, whoever says them.
+    let (status, told) = translate(Some(422), r#"{"detail":"Maximum context length is 10"}"#);
+    let message = "prompt is too long: Maximum context length is 10";
+    assert_eq!((status, &told["error"]["message"]), (400, &json!(message)));
+}
+
+#[test]
 fn an_event_is_told_by_its_code_or_its_names() {
     for (error, kind) in [
         (json!({"code": 429}), "rate_limit_error"),
