@@ -12,8 +12,8 @@ const ASK: &str = concat!(
     r#""messages":[{"role":"user","content":"hello there, how are you"}]}"#,
 );
 
-/// A router before a provider of this type that behaves so.
-fn router(kind: &str, behavior: &str) -> (infermux_mock::Mock, Router) {
+/// A router before a provider of this type that behaves so, and may be silent for this long.
+fn router(kind: &str, behavior: &str, idle: &str) -> (infermux_mock::Mock, Router) {
     let dialect = match kind {
         "anthropic" => "anthropic",
         _ => "openai",
@@ -26,7 +26,8 @@ fn router(kind: &str, behavior: &str) -> (infermux_mock::Mock, Router) {
     };
     let base = format!("base_url: \"http://{}{base}\"", mock.address());
     let kind = format!("type: {kind}");
-    let fields = [&*kind, &*base, "stream_idle_timeout: 300ms"];
+    let idle = format!("stream_idle_timeout: {idle}");
+    let fields = [&*kind, &*base, &*idle];
     let config = config_of(&[provider(&mock, &fields)], "");
     let router = Start::with(&config).args(&["--graceful-shutdown", "50ms"]);
     (mock, router.go())
@@ -46,7 +47,8 @@ fn a_stream_that_breaks_ends_with_an_error_of_anthropics() {
             ("stall_mid_stream", true, "shutting_down", "api_error"),
         ] {
             let row = format!("{kind}: {code}");
-            let (_mock, router) = router(kind, behavior);
+            let idle = if stops { "30s" } else { "300ms" };
+            let (_mock, router) = router(kind, behavior, idle);
             let mut client = Client::connect(router.addr());
             client.post("/v1/messages", ASK);
             let mut answer = client.head();

@@ -320,26 +320,31 @@ fn a_stream_that_breaks_after_content_ends_with_an_error_frame() {
         provider(&beta, &[]),
     ];
     let router = Router::start(&config_of(&providers, "routing: {strategy: priority}\n"));
-    for (script, code) in [
+    for (script, code, words) in [
         (
             json!({"do": "cut_mid_stream", "after_events": 2}),
             "upstream_error",
+            "cut its stream",
         ),
         (
             json!({"do": "cut_mid_stream", "after_events": 2, "reset": true}),
             "upstream_error",
+            "cut its stream",
         ),
         (
             json!({"do": "garbage_json", "after_events": 2}),
             "upstream_error",
+            "sent a malformed answer",
         ),
         (
             json!({"do": "stall_mid_stream", "after_events": 2}),
             "upstream_timeout",
+            "stalled in its stream",
         ),
         (
             json!({"do": "cut_mid_stream", "after_events": 2, "quirks": ["close_delimited"]}),
             "upstream_error",
+            "cut its stream",
         ),
     ] {
         alpha.set_script(script.clone()).expect("a script");
@@ -351,6 +356,9 @@ fn a_stream_that_breaks_after_content_ends_with_an_error_frame() {
             "{script}"
         );
         assert_broken(&answer, code);
+        let told = answer.events().pop().unwrap_or_default();
+        let message = format!("\"message\":\"the provider alpha {words}\"");
+        assert!(told.contains(&message), "{script}: {told}");
         assert!(client.is_closed(), "{script}");
         assert!(
             answer.text().contains("alpha:"),

@@ -36,6 +36,16 @@ impl Broken {
     pub(super) const MALFORMED: Self =
         Self::new(Outcome::Failed(Failure::Malformed), Outcome::StreamCut);
 
+    /// What the caller of a committed stream is told: a stream that cannot be read was not cut.
+    pub(super) fn told(self) -> Outcome {
+        let malformed = Outcome::Failed(Failure::Malformed);
+        if self.before == malformed {
+            malformed
+        } else {
+            self.after
+        }
+    }
+
     /// A caller has left, or was cut off.
     pub(super) fn by(caller: &Caller) -> Self {
         if caller.is_cut_off() {

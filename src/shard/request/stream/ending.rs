@@ -22,7 +22,7 @@ impl<'a> Stream<'_, '_, 'a> {
     }
 
     fn tell_broken(&mut self, broken: Broken) {
-        let (attempt, outcome) = (self.attempt, broken.after);
+        let (attempt, outcome) = (self.attempt, broken.told());
         let last = LastWord {
             provider: &attempt.provider.name,
             model: &attempt.job.ask.model,
