@@ -296,6 +296,44 @@ fn a_schema_loses_what_the_api_refuses_and_nothing_else() {
 }
 
 #[test]
+fn every_keyword_that_the_api_refuses_is_left_out() {
+    let format = |keywords: &str| {
+        format!(
+            r#","response_format":{{"type":"json_schema","json_schema":{{"schema":{{
+            "type":"object"{keywords}}}}}}}"#
+        )
+    };
+    let expected = |kept: &str| {
+        let schema = format!(r#"{{"type":"object"{kept},"additionalProperties":false}}"#);
+        format!(r#","output_config":{{"format":{{"type":"json_schema","schema":{schema}}}}}"#)
+    };
+    let refused = "maxItems uniqueItems contains minContains maxContains prefixItems minimum \
+                   maximum exclusiveMinimum exclusiveMaximum multipleOf minLength maxLength \
+                   minProperties maxProperties patternProperties propertyNames \
+                   dependentRequired dependentSchemas unevaluatedProperties if then else not";
+    for name in refused.split_ascii_whitespace() {
+        let asked = format(&format!(r#","{name}":1"#));
+        check_beside("claude-opus-4-5", &asked, &expected(""));
+    }
+    for (value, kept) in [("0", true), ("1", true), ("2", false)] {
+        let keyword = format!(r#","minItems":{value}"#);
+        let kept = if kept { &keyword } else { "" };
+        check_beside("claude-opus-4-5", &format(&keyword), &expected(kept));
+    }
+    for kept in [
+        r#","title":"t""#,
+        r#","description":"d""#,
+        r#","enum":[1]"#,
+        r#","format":"date""#,
+        r#","pattern":"a""#,
+        r#","required":["a"]"#,
+        r#","new":1"#,
+    ] {
+        check_beside("claude-opus-4-5", &format(kept), &expected(kept));
+    }
+}
+
+#[test]
 fn what_cannot_be_expressed_is_named() {
     let call = |call: &str| {
         let user = r#"{"role":"user","content":"x"}"#;

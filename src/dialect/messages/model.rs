@@ -141,26 +141,74 @@ mod tests {
     #[test]
     fn names_fall_into_their_classes() {
         for (model, row) in [
+            ("claude-3-opus-20240229", 0),
+            ("claude-3-sonnet-20240229", 0),
             ("claude-3-haiku-20240307", 0),
             ("claude-3-5-haiku-20241022", 1),
             ("claude-haiku-3-5", 1),
+            ("claude-sonnet-3-5", 1),
             ("claude-3-7-sonnet-latest", 2),
+            ("claude-opus-4", 3),
+            ("claude-opus-4-0", 3),
             ("claude-opus-4-20250514", 3),
             ("claude-opus-4-1", 3),
             ("claude-opus-4-1-20250805", 3),
+            ("claude-sonnet-4", 4),
             ("claude-sonnet-4-0", 4),
+            ("claude-sonnet-4-20250514", 4),
             ("claude-sonnet-4@20250514", 4),
+            ("claude-opus-4-5", 5),
+            ("claude-sonnet-4-5-20250929", 5),
             ("claude-haiku-4-5-20251001", 5),
             ("claude-opus-4-6", 6),
+            ("claude-sonnet-4-6", 6),
             ("claude-haiku-4-6", 7),
             ("claude-opus-4-7", 7),
             ("claude-opus-4-10", 7),
             ("claude-sonnet-5-5", 7),
+            ("claude-fable-1", 7),
+            ("claude-mythos-1", 7),
         ] {
             assert_eq!(class_of(model), &TABLE[row].1, "{model}");
         }
         for model in ["", "MiniMax-M2", "anthropic.claude-3", "Claude-opus-4-7"] {
             assert_eq!(class_of(model), &COMPATIBLE, "{model}");
+        }
+    }
+
+    #[test]
+    fn classes_accept_what_the_api_accepts_of_them() {
+        use {Sampling::*, SchemaSupport::*, Thinking::*};
+        for (model, max_tokens, sampling, thinking, schema) in [
+            ("claude-3-opus-x", 4_096, Accepted, Never, Instruction),
+            ("claude-3-5-x", 8_192, Accepted, Never, Instruction),
+            ("claude-3-7-x", 64_000, Accepted, Budget, Instruction),
+            ("claude-opus-4", 32_000, Accepted, Budget, Instruction),
+            ("claude-sonnet-4", 64_000, Accepted, Budget, Instruction),
+            ("claude-haiku-4-5", 64_000, Accepted, Budget, Native),
+            (
+                "claude-opus-4-6",
+                64_000,
+                Accepted,
+                Adaptive(&["low", "medium", "high", "max"]),
+                Native,
+            ),
+            (
+                "claude-opus-5",
+                64_000,
+                Refused,
+                Adaptive(&["low", "medium", "high", "xhigh", "max"]),
+                Native,
+            ),
+            ("other", 4_096, Accepted, Never, Instruction),
+        ] {
+            let expected = Class {
+                max_tokens,
+                sampling,
+                thinking,
+                schema,
+            };
+            assert_eq!(class_of(model), &expected, "{model}");
         }
     }
 }

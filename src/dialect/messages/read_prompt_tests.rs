@@ -319,6 +319,49 @@ fn thoughts_go_where_the_model_wants_them() {
 }
 
 #[test]
+fn parameters_without_an_equivalent_are_left_out() {
+    let tool = |more: &str| format!(r#""tools":[{{"name":"f","description":"d"{more}}}]"#);
+    let plain = format!(r#""messages":[{HI}],{}"#, tool(""));
+    for model in [model("gpt-5"), model("m")] {
+        let (expected, _) = translated(&format!(r#"{{"model":"m",{plain}}}"#), &model).unwrap();
+        for more in [
+            r#""top_k":5"#,
+            r#""service_tier":"auto""#,
+            r#""speed":"fast""#,
+            r#""cache_control":{"type":"ephemeral"}"#,
+            r#""container":"c""#,
+            r#""context_management":{"edits":[]}"#,
+            r#""diagnostics":{}"#,
+            r#""fallbacks":[{"model":"claude-x"}]"#,
+            r#""output_config":{"task_budget":{"total":5}}"#,
+            r#""betas":["a"]"#,
+            r#""mcp_servers":[]"#,
+            r#""inference_geo":"global""#,
+            r#""new":{"a":[1]}"#,
+        ] {
+            let body = format!(r#"{{"model":"m",{plain},{more}}}"#);
+            let (found, _) = translated(&body, &model).unwrap();
+            assert_eq!(found, expected, "{more}");
+        }
+        for more in [
+            r#""strict":true"#,
+            r#""cache_control":{"type":"ephemeral"}"#,
+            r#""allowed_callers":["direct"]"#,
+            r#""input_examples":[{"a":1}]"#,
+            r#""eager_input_streaming":true"#,
+            r#""type":"custom""#,
+            r#""type":null"#,
+            r#""new":1"#,
+        ] {
+            let tools = tool(&format!(",{more}"));
+            let body = format!(r#"{{"model":"m","messages":[{HI}],{tools}}}"#);
+            let (found, _) = translated(&body, &model).unwrap();
+            assert_eq!(found, expected, "{more}");
+        }
+    }
+}
+
+#[test]
 fn the_last_word_on_a_tool_counts() {
     let change = |kind: &str, tool: &str| {
         format!(r#"{{"role":"system","content":[{{"type":"tool_{kind}","tool":{tool}}}]}}"#)

@@ -613,6 +613,128 @@ fn requests_without_odd_names_keep_none() {
 }
 
 #[test]
+fn traces_of_what_a_provider_ran_are_left_out() {
+    for kind in [
+        "web_search_call",
+        "file_search_call",
+        "code_interpreter_call",
+        "image_generation_call",
+        "mcp_list_tools",
+        "mcp_call",
+        "mcp_approval_request",
+        "tool_search_call",
+    ] {
+        let trace = json!({"type": kind, "id": "t", "status": "completed", "tools": []});
+        for to in [chat("m"), claude("claude-opus-4-5")] {
+            let (with, written) = of(json!({"input": [user("x"), trace]}), &to).unwrap();
+            let (without, _) = of(json!({"input": [user("x")]}), &to).unwrap();
+            assert_eq!(with, without, "{kind}");
+            assert_eq!(written.dropped.to_string(), kind);
+        }
+    }
+}
+
+#[test]
+fn items_and_tools_that_a_caller_runs_for_its_vendor_are_refused() {
+    for kind in [
+        "compaction",
+        "compaction_trigger",
+        "configuration_update",
+        "mcp_approval_response",
+        "program",
+        "program_output",
+        "computer_call",
+        "computer_call_output",
+        "local_shell_call",
+        "local_shell_call_output",
+        "shell_call",
+        "shell_call_output",
+        "apply_patch_call",
+        "apply_patch_call_output",
+        "new",
+    ] {
+        let item = json!({"type": kind, "id": "t", "call_id": "c", "output": "x"});
+        for to in [chat("m"), claude("claude-opus-4-5")] {
+            check_refused(json!({"input": [user("x"), item]}), &to, "input[1]");
+        }
+    }
+    let function = json!({"type": "function", "name": "f"});
+    for (kind, is_left_out) in [
+        ("web_search", true),
+        ("web_search_2025_08_26", true),
+        ("web_search_preview", true),
+        ("web_search_preview_2025_03_11", true),
+        ("image_generation", true),
+        ("tool_search", true),
+        ("file_search", false),
+        ("code_interpreter", false),
+        ("mcp", false),
+        ("programmatic_tool_calling", false),
+        ("computer", false),
+        ("computer_use_preview", false),
+        ("local_shell", false),
+        ("shell", false),
+        ("apply_patch", false),
+        ("web_searches", false),
+        ("new", false),
+    ] {
+        // A hosted tool that nothing else stands beside is what the caller wants.
+        check_refused(
+            json!({"tools": [{"type": kind}]}),
+            &chat("m"),
+            "tools[0].type",
+        );
+        let both = json!({"tools": [function, {"type": kind}]});
+        if is_left_out {
+            let (sent, _) = of(both, &chat("m")).unwrap();
+            let (alone, _) = of(json!({"tools": [function]}), &chat("m")).unwrap();
+            assert_eq!(sent, alone, "{kind}");
+        } else {
+            check_refused(both, &chat("m"), "tools[1].type");
+        }
+    }
+    // What a search has found is a tool like those of the request.
+    let found = json!({"type": "tool_search_output", "tools": [function]});
+    let (sent, _) = of(json!({"input": [user("x"), found]}), &chat("m")).unwrap();
+    assert_eq!(sent["tools"][0]["function"]["name"], "f");
+}
+
+#[test]
+fn parameters_without_an_equivalent_are_left_out() {
+    let input = || json!([user("x")]);
+    for (name, value) in [
+        ("store", json!(true)),
+        ("metadata", json!({"a": "b"})),
+        ("include", json!(["file_search_call.results"])),
+        ("prompt_cache_key", json!("k")),
+        ("prompt_cache_options", json!({})),
+        ("prompt_cache_retention", json!("24h")),
+        ("service_tier", json!("flex")),
+        ("truncation", json!("auto")),
+        ("max_tool_calls", json!(3)),
+        ("stream_options", json!({"include_obfuscation": false})),
+        ("context_management", json!([{"type": "compaction"}])),
+        ("moderation", json!({})),
+        ("client_metadata", json!({"a": "b"})),
+        ("background", json!(false)),
+        ("text", json!({"verbosity": "low"})),
+        (
+            "reasoning",
+            json!({"summary": "auto", "context": "auto", "mode": "m"}),
+        ),
+        ("new", json!(1)),
+    ] {
+        for to in [chat("gpt-5"), chat("m"), claude("claude-opus-4-5")] {
+            let mut members = json!({"input": input()});
+            members[name] = value.clone();
+            let (sent, _) = of(members, &to).unwrap();
+            let (without, _) = of(json!({"input": input()}), &to).unwrap();
+            assert_eq!(sent, without, "{name}");
+        }
+    }
+}
+
+#[test]
 fn what_is_left_out_is_told() {
     let members = json!({
         "store": true, "metadata": {}, "x_new": 1, "service_tier": "auto",
