@@ -105,6 +105,7 @@ mod translation;
 mod trust;
 mod uploads;
 mod usage;
+mod usage_exact;
 mod validate;
 mod webhooks;
 mod windows;

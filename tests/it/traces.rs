@@ -188,6 +188,39 @@ fn failover_has_a_span_for_each_attempt() {
 }
 
 #[test]
+fn an_attempt_that_no_connection_came_about_for_has_a_span() {
+    let collector = Collector::start();
+    let (nobody, beta) = (Nobody::here(), mock(json!({"name": "beta"})));
+    let alpha = format!(
+        "  - {{name: alpha, type: openai, api_key: k, base_url: 'http://{}', models: [m], \
+         health_check: {{disabled: true}}}}\n",
+        nobody.addr()
+    );
+    let rest = format!(
+        "routing: {{strategy: priority}}\n{}",
+        collector.telemetry("")
+    );
+    let router = Router::start(&config_of(&[alpha, provider(&beta, &[])], &rest));
+    assert_eq!(
+        ask(&router, "/v1/chat/completions", "", &chat("hello")).status,
+        200
+    );
+    let spans = collector.wait(3);
+    let names = [
+        "infermux.provider",
+        "infermux.outcome",
+        "error.type",
+        "infermux.after",
+    ];
+    let told: Vec<_> = spans[1..].iter().map(|span| texts(span, &names)).collect();
+    assert_eq!(told[0], ["alpha", "connect_failed", "connect_failed", "-"]);
+    assert_eq!(told[1], ["beta", "answered", "-", "connect_failed"]);
+    assert_eq!(spans[1].text("parentSpanId"), spans[0].text("spanId"));
+    assert!(spans[1].end() <= spans[2].start());
+    assert_eq!(spans[0].attribute("infermux.attempts"), 2);
+}
+
+#[test]
 fn a_stream_tells_its_first_content_and_a_hang_up_its_caller() {
     let (collector, mock) = (Collector::start(), mock(json!({})));
     let router = router(&mock, &collector, "");

@@ -335,6 +335,8 @@ impl<'a> Job<'a> {
                 after,
                 at: clock::now(),
             });
+            // It has a span even if no connection comes about.
+            let _ = record.attempt_span();
         }
     }
 
