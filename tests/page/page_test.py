@@ -104,7 +104,9 @@ budgets:
   - {{caller: batch, monthly_usd: 0.5, action: hard_stop}}
   - {{caller: support, monthly_usd: {tight}, action: alert}}
   - {{caller: nightly, monthly_usd: 20, action: hard_stop}}
-"""
+{usage}"""
+# Usage records go to a disk that is full; the pictures of the README show none.
+USAGE = "" if README else "usage: {file: /dev/full}\n"
 
 
 class World:
@@ -133,6 +135,7 @@ class World:
                 team=HOSTILE_TEAM,
                 alias=HOSTILE_ALIAS,
                 budget=900 if README else 100,
+                usage=USAGE,
                 digests=DIGESTS,
                 tight=0.12 * SECONDS * (2 if README else 1),
             )
@@ -305,7 +308,9 @@ def the_token_is_asked_for_and_a_wrong_one_is_not_kept_from_the_operator():
 def what_is_shown_is_what_the_endpoints_say():
     busy = threading.Thread(target=WORLD.traffic, args=(SECONDS,))
     busy.start()
-    PAGE.wait("parseFloat(document.querySelector('#tiles dd').textContent) > 50")
+    PAGE.wait("""[...document.querySelectorAll('#tiles > div')].some(one =>
+        one.firstChild.textContent === 'Requests/s'
+        && parseFloat(one.querySelector('dd').textContent) > 50)""")
     busy.join()
     total = WORLD.json("status")["requests_total"]
     assert total > 100, total
@@ -319,6 +324,7 @@ def what_is_shown_is_what_the_endpoints_say():
     assert whole(tile(PAGE, "Requests, 1 min")[0]) == status["requests_last_minute"]
     assert whole(tile(PAGE, "Errors, 1 min")[0]) == status["errors_last_minute"] > 0
     assert tile(PAGE, "In flight")[0] == "0"
+    assert tile(PAGE, "Usage records") == ["failing", "0 dropped"]
     recent, latency = WORLD.json("recent"), WORLD.json("latency")
     for name, told in (
         ("Latency p95", recent["window"]["latency"]["p95_ms"]),
