@@ -315,6 +315,12 @@ fn a_budget_that_refuses_before_it_is_used_up_is_told_of_once() {
     others.adopt(&accounts(&plan), &[], &State::default(), &mut orders);
     assert_eq!(causes(&mut others, &refused(60, 100)), [ALL]);
     assert_eq!(causes(&mut others, &refused(60, 50)), []);
+    // A budget of nothing refuses from the beginning.
+    plan.budgets.callers[0].budget.amount = NanoUsd::ZERO;
+    let mut none = budgets(&State::default());
+    none.adopt(&accounts(&plan), &[], &State::default(), &mut orders);
+    assert_eq!(causes(&mut none, &refused(0, 0)), [Cause::Refused]);
+    assert_eq!(causes(&mut none, &refused(0, 0)), []);
 }
 
 #[test]

@@ -137,10 +137,10 @@ impl Books {
     }
 
     /// A request was refused when this much was spent, with this amount; returns whether that is to
-    /// be announced: the budget is not used up, it is the period's first such request, and the
-    /// amount has not changed since.
+    /// be announced: the budget is not used up, or has been from the beginning, it is the period's
+    /// first such request, and the amount has not changed since.
     pub fn on_refused(&mut self, spent: NanoUsd, amount: NanoUsd) -> bool {
-        let is_used_up = spent >= amount || self.level() == Some(Level::All);
+        let is_used_up = spent >= amount.max(NanoUsd::new(1)) || self.level() == Some(Level::All);
         if is_used_up || amount != self.amount {
             return false;
         }
