@@ -3,6 +3,7 @@
 
 use std::time::{Duration, Instant, SystemTime};
 
+use infermux::testing::base::time::WallTime;
 use infermux_mock::Mock;
 use serde_json::{Value, json};
 
@@ -384,8 +385,6 @@ fn pause_after(script: Value) -> (Answer, u64) {
     alpha.set_script(script).expect("a script");
     let router = Router::start(&config_with(&alpha, &[]));
     let first = ask(router.addr(), &chat("x"));
-    // What an ordinary answer says is known to all within 10 ms.
-    provider_report(&router, "alpha");
     let answer = ask(router.addr(), &chat("x"));
     assert!(is_rate_limit(&answer), "{}", answer.text());
     assert_eq!(alpha.stats().requests, 1, "it is left alone");
@@ -421,12 +420,32 @@ fn a_provider_is_left_alone_for_as_long_as_it_asks() {
         let seconds = number(&first, "retry-after");
         assert!((1..=60).contains(&seconds), "{headers}: {seconds}");
     }
-    let headers = json!({
-        "x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": "6s",
-    });
-    let (first, pause) = pause_after(json!({"headers": headers}));
-    assert_eq!(first.status, 200);
-    assert!((3_000..=6_000).contains(&pause), "{pause}");
+}
+
+#[test]
+fn a_provider_that_has_nothing_left_is_left_alone_from_the_next_request_on() {
+    let since_1970 = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    let now = since_1970.expect("after 1970").as_millis() as u64;
+    let in_6_s = WallTime::from_unix_millis(now + 6_000).to_string();
+    for headers in [
+        json!({"x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": "6s"}),
+        json!({"x-ratelimit-remaining-tokens": "0", "x-ratelimit-reset-tokens": "6s"}),
+        json!({"anthropic-ratelimit-requests-remaining": "0",
+            "anthropic-ratelimit-requests-reset": in_6_s}),
+    ] {
+        let left = json!({"name": "alpha", "headers": headers});
+        for body in [chat("x"), streamed_chat("x")] {
+            let alpha = mock(left.clone());
+            let router = Router::start(&config_with(&alpha, &[]));
+            // One after the other, as fast as they can.
+            assert_eq!(ask(router.addr(), &body).status, 200);
+            let answer = ask(router.addr(), &body);
+            assert!(is_rate_limit(&answer), "{headers}: {}", answer.text());
+            assert_eq!(alpha.stats().requests, 1, "it is left alone");
+            let pause = number(&answer, "retry-after-ms");
+            assert!((2_000..=6_000).contains(&pause), "{headers}: {pause}");
+        }
+    }
 }
 
 #[test]

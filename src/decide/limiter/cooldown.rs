@@ -16,6 +16,13 @@ pub struct Cooldown {
 }
 
 impl Cooldown {
+    /// How long a provider that asks for `span`, if it names one, is left alone at least, whatever
+    /// happened before.
+    #[must_use]
+    pub fn least(span: Option<Duration>) -> Duration {
+        span.map_or(GUESS_MIN, |asked| asked.min(ASKED_MAX))
+    }
+
     /// The provider refused at `at` and asked for `span`, if it named one. Returns when the pause
     /// ends; `None`: no later than before.
     pub fn on_refused(&mut self, at: Instant, span: Option<Duration>) -> Option<Instant> {
@@ -164,6 +171,7 @@ mod tests {
                 let span = span.map(|span| Duration::from_millis(span.into()));
                 let until = cooldown.on_refused(at, span);
                 prop_assert_eq!(until.is_some(), cooldown.until > last);
+                prop_assert!(cooldown.until >= at + Cooldown::least(span));
                 prop_assert!(until.is_none_or(|until| until.since(at) <= ASKED_MAX));
                 prop_assert!(cooldown.until >= last);
                 last = cooldown.until;

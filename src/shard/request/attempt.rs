@@ -7,6 +7,7 @@ use crate::base::time::Instant;
 use crate::base::tokens::Tokens;
 use crate::base::trace::SpanId;
 use crate::config::plan::{Candidate, Provider};
+use crate::decide::limiter::Cooldown;
 use crate::decide::outcome::{KeyOwner, Outcome, Sample as Kind};
 use crate::dialect::ask::{self, RequestEdits};
 use crate::dialect::chat::lessons::Keys;
@@ -157,14 +158,13 @@ impl<'a> Attempt<'_, 'a> {
         record.words.take_error(masks, self.callers_key, body);
     }
 
-    /// The provider asked to be left alone.
+    /// The provider asked to be left alone. Every shard does so from now on: whoever is told of the
+    /// answer may ask again at once. The books may lengthen the pause.
     pub fn put_aside(&self, span: Option<Duration>) {
         let provider = self.candidate().provider;
-        self.job.shard.reports.report(Fact::Cooldown {
-            provider,
-            at: clock::now(),
-            span,
-        });
+        let (shard, at) = (self.job.shard, clock::now());
+        shard.gates.providers[provider.index()].set_aside(at + Cooldown::least(span));
+        shard.reports.report(Fact::Cooldown { provider, at, span });
     }
 
     /// Takes note that the request is about to be sent.
