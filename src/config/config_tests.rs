@@ -563,11 +563,11 @@ providers:
     assert_eq!(figures, (Duration::from_secs(3), 5, Some(4)));
     check(
         "log: {<<: info}",
-        "! `<<` merges a single value, a mapping or a list of mappings is wanted",
+        "! log.<<: merges a single value, a mapping or a list of mappings is wanted",
     );
     check(
         "log: {<<: [{level: debug}, 5]}",
-        "! `<<` merges a single value, a mapping or a list of mappings is wanted",
+        "! log.<<: merges a single value, a mapping or a list of mappings is wanted",
     );
     // Below the top level, the prefix means nothing.
     check(
@@ -936,6 +936,38 @@ fn every_key_is_read() {
         let count = told.lines().filter(|told| told.starts_with(&line)).count();
         assert_eq!(count, 1, "{text}: {told}");
         assert!(!told.contains("unknown field"), "{text}: {told}");
+    }
+}
+
+#[test]
+fn what_cannot_be_merged_is_told_with_its_line() {
+    for (text, expected) in [
+        (
+            "listen: ':1'\nproviders:\n  - name: a\n  - <<: 5\n",
+            "line 4: providers[1].<<: merges",
+        ),
+        ("listen: ':1'\n<<: [x]\n", "line 2: <<: merges"),
+    ] {
+        let Err(Rejected::Malformed(faults)) = load(text, &options(Strictness::Lenient)) else {
+            panic!("malformed")
+        };
+        let told = faults[0].to_string();
+        assert!(told.starts_with(expected), "{told}");
+    }
+}
+
+#[test]
+fn what_the_file_lacks_is_told_with_the_line_where_it_begins() {
+    for (text, line) in [
+        ("# a file\n\nlisten: ':1'\n", 3),
+        ("# nothing\n", 1),
+        ("listen: ':1'\nproviders:\n", 2),
+    ] {
+        let Err(Rejected::Faulty { faults, .. }) = load(text, &options(Strictness::Lenient)) else {
+            panic!("faulty")
+        };
+        let expected = format!("line {line}: providers: at least one provider is required");
+        assert_eq!(faults[0].to_string(), expected, "{text}");
     }
 }
 
@@ -1741,8 +1773,14 @@ fn keys_and_their_teams_make_sense_together() {
         ("{mode: keys, keys: [], keys_file: /etc/keys.yml}", ""),
         (
             "{mode: keys, keys_file: /etc/keys.yml, key: k}",
-            "~ auth.key: has no effect where auth.mode is keys",
+            "~ auth.key: has no effect unless auth.mode is static_key",
         ),
+        (
+            "{key: k}",
+            "~ auth.key: has no effect unless auth.mode is static_key",
+        ),
+        ("{mode: passthrough, key: k}", ""),
+        ("{key: \"\"}", ""),
         (
             "{keys_file: /etc/keys.yml}",
             "~ auth.keys: has no effect unless auth.mode is keys",
@@ -1765,7 +1803,10 @@ fn a_file_of_keys_is_a_bare_list() {
     assert_eq!(read("# none yet\n").map(|keys| keys.len()), Ok(0));
     let keys = read(&format!("\u{feff}- name: a\n  hash: {HASH}\n  team: t\n")).unwrap();
     assert_eq!((&*keys[0].name, &*keys[0].caller), ("a", "a"));
-    assert_eq!(first("name: a"), "the file is a mapping, a list is wanted");
+    assert_eq!(
+        first("name: a"),
+        "the file is a mapping, a list is wanted at line 1"
+    );
     assert_eq!(
         first("- a"),
         "line 1: keys[0]: is a single value, a mapping is wanted"

@@ -112,9 +112,9 @@ impl Resolver<'_> {
             },
         };
         match (found, fallback) {
-            (Some(value), Some(fallback)) if value.is_empty() => fallback.to_owned(),
+            (Some(value), Some(fallback)) if value.is_empty() => fallback.replace("$$", "$"),
             (Some(value), _) => value,
-            (None, Some(fallback)) => fallback.to_owned(),
+            (None, Some(fallback)) => fallback.replace("$$", "$"),
             (None, None) => {
                 self.nothing(to, path);
                 String::new()
@@ -205,6 +205,13 @@ fn reference(inner: &str) -> Result<Segment<'_>, String> {
         Some((name, fallback)) => (name, Some(fallback)),
         None => (inner, None),
     };
+    if fallback.is_some_and(|fallback| fallback.replace("$$", "").contains("${")) {
+        return Err(format!(
+            "the fallback of `{}` holds another `${{`, and references do not nest; write `$$` for \
+             a dollar sign",
+            printable(name)
+        ));
+    }
     let to = match name.strip_prefix("file:") {
         Some(file) => Referent::File(file.trim()),
         None => Referent::Variable(name),
@@ -299,6 +306,13 @@ mod tests {
             ("${EMPTY}", " |"),
             ("${KEY:-5s}", "sk-1 |"),
             ("${NO:-a:-b}", "a:-b |"),
+            ("${NO:-a$$b$c}", "a$b$c |"),
+            ("${EMPTY:-$${x}", "${x |"),
+            (
+                "${NO:-${KEY}}",
+                "${NO:-${KEY}} | a[0]: the fallback of `NO` holds another `${`, and references \
+                 do not nest; write `$$` for a dollar sign",
+            ),
             ("$$", "$ |"),
             ("$${KEY}", "${KEY} |"),
             ("$$$${KEY}", "$${KEY} |"),

@@ -108,7 +108,11 @@ impl Rejected {
 ///
 /// Everything that is wrong with it, all at once.
 pub fn load(text: &str, options: &Options<'_>) -> Result<Loaded, Rejected> {
-    let mut entries = yaml::parse(text).map_err(|fault| Rejected::Malformed(vec![fault]))?;
+    let mut entries = yaml::parse(text).map_err(|mut fault| {
+        lines::find(text, std::iter::once(&mut fault));
+        lines::find_missing(text, std::iter::once(&mut fault));
+        Rejected::Malformed(vec![fault])
+    })?;
     let findings = Findings::new(options.strict);
     env::resolve(&mut entries, &options.environment, &findings);
     let surroundings = Surroundings {
@@ -118,6 +122,7 @@ pub fn load(text: &str, options: &Options<'_>) -> Result<Loaded, Rejected> {
     let plan = check::plan(&Block::root(&entries, &findings), surroundings);
     let (mut faults, mut warnings) = findings.into_parts();
     lines::find(text, faults.iter_mut().chain(&mut warnings));
+    lines::find_missing(text, faults.iter_mut());
     if faults.is_empty() {
         Ok(Loaded {
             plan,

@@ -47,7 +47,13 @@ pub fn read(block: &Block<'_>, mode: Mode, known: &Known<'_>) -> Auth {
         block.warn("keys", "has no effect unless auth.mode is keys");
     }
     match mode {
-        Mode::Passthrough => Auth::Passthrough,
+        Mode::Passthrough => {
+            // Whoever says no mode, and a key, means another one.
+            if block.has("key") && !block.has("mode") {
+                block.warn("key", "has no effect unless auth.mode is static_key");
+            }
+            Auth::Passthrough
+        }
         Mode::StaticKey => {
             if !block.has("key") {
                 block.missing("key", "is required where auth.mode is static_key");
@@ -64,7 +70,7 @@ pub fn read(block: &Block<'_>, mode: Mode, known: &Known<'_>) -> Auth {
                 );
             }
             if block.has("key") {
-                block.warn("key", "has no effect where auth.mode is keys");
+                block.warn("key", "has no effect unless auth.mode is static_key");
             }
             let keys = keys::ring(block.findings(), listed).keys().into();
             Auth::Keys(ListedKeys { keys, file })

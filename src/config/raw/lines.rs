@@ -38,6 +38,18 @@ pub fn find<'a>(text: &str, faults: impl Iterator<Item = &'a mut Fault>) {
     }
 }
 
+/// Gives those of `faults` a line that are about a key which is missing at the top level of `text`:
+/// the one where the file's own block begins.
+pub fn find_missing<'a>(text: &str, faults: impl Iterator<Item = &'a mut Fault>) {
+    let is_missing = |fault: &&mut Fault| {
+        fault.line.is_none() && !fault.path.is_empty() && shorter(&fault.path).is_none()
+    };
+    let first = yaml::first_line(text);
+    faults
+        .filter(is_missing)
+        .for_each(|fault| fault.line = Some(first));
+}
+
 /// The path one level up; `None` for the file as a whole.
 fn shorter(path: &str) -> Option<&str> {
     let cut = path.rfind(['.', '['])?;

@@ -34,7 +34,7 @@ pub fn parse(text: &str) -> Result<Vec<(String, Node)>, Fault> {
     match root {
         Node::Null => Ok(Vec::new()),
         Node::Map(mut entries) => {
-            merge::apply(&mut entries).map_err(malformed)?;
+            merge::apply(&mut entries)?;
             if let Some(mixed) = source.mixed {
                 mixed.gather(&mut entries).map_err(malformed)?;
             }
@@ -43,8 +43,9 @@ pub fn parse(text: &str) -> Result<Vec<(String, Node)>, Fault> {
             Ok(entries)
         }
         Node::Scalar(_) | Node::List(_) => Err(malformed(format!(
-            "the file is {}, a mapping of fields is wanted",
-            root.describe()
+            "the file is {}, a mapping of fields is wanted at line {}",
+            root.describe(),
+            first_line(&source.text)
         ))),
     }
 }
@@ -74,10 +75,17 @@ pub fn parse_list(text: &str, size: Size) -> Result<Vec<Node>, Fault> {
         Node::Null => Ok(Vec::new()),
         Node::List(items) => Ok(items),
         root @ (Node::Scalar(_) | Node::Map(_)) => Err(malformed(format!(
-            "the file is {}, a list is wanted",
-            root.describe()
+            "the file is {}, a list is wanted at line {}",
+            root.describe(),
+            first_line(text)
         ))),
     }
+}
+
+/// The first line that holds more than a comment, counted from 1; 1 where there is none.
+#[must_use]
+pub fn first_line(text: &str) -> usize {
+    text.lines().position(|line| !is_blank(line)).unwrap_or(0) + 1
 }
 
 /// Refuses a text that is too long, or takes too long.
@@ -97,9 +105,9 @@ fn document(text: &str, values_max: usize) -> Result<Node, Fault> {
         Texts::AsWritten
     };
     let shaped = shape(text, texts, values_max);
-    let (mut root, words) = shaped.map_err(|error| placed(&error))?;
+    let (mut root, words) = shaped.map_err(|error| placed(&error, text))?;
     if words == Words::Some {
-        fill(text, &mut root).map_err(|error| placed(&error))?;
+        fill(text, &mut root).map_err(|error| placed(&error, text))?;
     }
     Ok(root)
 }
@@ -135,9 +143,9 @@ const BYTE_ORDER_MARK: char = '\u{feff}';
 /// Top-level keys that begin like this are ignored: files use them for anchors.
 const EXTENSION: &str = "x-";
 
-/// Turns the package's error into a fault; for an error at the very beginning the package gives no
-/// position.
-fn placed(error: &serde_yaml::Error) -> Fault {
+/// Turns the package's error about `text` into a fault; for an error at the very beginning, and for
+/// a second document, the package gives no position.
+fn placed(error: &serde_yaml::Error, text: &str) -> Fault {
     let message = error.to_string();
     match error.location() {
         Some(at) if !message.contains(" line ") => malformed(format!(
@@ -145,7 +153,15 @@ fn placed(error: &serde_yaml::Error) -> Fault {
             at.line(),
             at.column()
         )),
-        Some(_) | None => malformed(message),
+        Some(_) => malformed(message),
+        None => {
+            let begins = |line: &str| line.trim_end() == "---" || line.starts_with("--- ");
+            let mut starts = text.lines().enumerate().filter(|(_, line)| begins(line));
+            match starts.find(|(i, _)| text.lines().take(*i).any(|line| !is_blank(line))) {
+                Some((i, _)) => malformed(format!("{message} at line {}", i + 1)),
+                None => malformed(message),
+            }
+        }
     }
 }
 
@@ -174,7 +190,7 @@ fn refuse_what_takes_long(text: &str) -> Result<(), Fault> {
     const BRACKETS_MAX: usize = 128;
     const DIRECTIVES_MAX: usize = 16;
     let mut open = 0_usize;
-    for byte in text.bytes() {
+    for (at, byte) in text.bytes().enumerate() {
         match byte {
             b'[' | b'{' => open += 1,
             b']' | b'}' => open = open.saturating_sub(1),
@@ -182,7 +198,8 @@ fn refuse_what_takes_long(text: &str) -> Result<(), Fault> {
         }
         if open > BRACKETS_MAX {
             return Err(malformed(format!(
-                "more than {BRACKETS_MAX} brackets are open at once"
+                "more than {BRACKETS_MAX} brackets are open at once at line {}",
+                text.as_bytes()[..at].split(|byte| *byte == b'\n').count()
             )));
         }
     }
@@ -346,25 +363,50 @@ impl<'de> Visitor<'de> for Shape<'_> {
         let mut entries: Vec<(String, Node)> = Vec::new();
         // Most mappings are small, and are looked through.
         let mut seen = HashSet::new();
-        while let Some(key) = map.next_key::<String>()? {
-            let is_new = if entries.len() < FEW_ENTRIES {
-                entries.iter().all(|(other, _)| *other != key)
-            } else {
-                if seen.is_empty() {
-                    seen.extend(entries.iter().map(|(other, _)| other.clone()));
-                }
-                seen.insert(key.clone())
-            };
-            if !is_new {
-                return Err(A::Error::custom(format!(
-                    "the mapping has the key `{}` twice",
-                    printable(&key)
-                )));
-            }
+        while let Some(key) = map.next_key_seed(NewKey(&entries, &mut seen))? {
             let value = map.next_value_seed(inner)?;
             entries.push((key, value));
         }
         Ok(Node::Map(entries))
+    }
+}
+
+/// A key that none of the entries before it has. The reader fails at the key itself, so that the
+/// package names its place.
+struct NewKey<'a>(&'a [(String, Node)], &'a mut HashSet<String>);
+
+impl<'de> DeserializeSeed<'de> for NewKey<'_> {
+    type Value = String;
+
+    fn deserialize<D: Deserializer<'de>>(self, key: D) -> Result<String, D::Error> {
+        key.deserialize_str(self)
+    }
+}
+
+impl<'de> Visitor<'de> for NewKey<'_> {
+    type Value = String;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a string")
+    }
+
+    fn visit_str<E: Error>(self, key: &str) -> Result<String, E> {
+        let Self(entries, seen) = self;
+        let is_new = if entries.len() < FEW_ENTRIES {
+            entries.iter().all(|(other, _)| other != key)
+        } else {
+            if seen.is_empty() {
+                seen.extend(entries.iter().map(|(other, _)| other.clone()));
+            }
+            seen.insert(key.to_owned())
+        };
+        if is_new {
+            return Ok(key.to_owned());
+        }
+        Err(E::custom(format!(
+            "the mapping has the key `{}` twice",
+            printable(key)
+        )))
     }
 }
 

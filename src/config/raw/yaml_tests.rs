@@ -114,7 +114,7 @@ fn says_where_the_syntax_breaks() {
         ("a: *nope", "unknown anchor at line 1 column 4"),
         (
             "p:\n  - x: 1\n    y: 2\n    x: 3\n",
-            "p[0]: the mapping has the key `x` twice at line 2",
+            "p[0]: the mapping has the key `x` twice at line 4 column 5",
         ),
         (
             "a: !secret x",
@@ -125,13 +125,31 @@ fn says_where_the_syntax_breaks() {
             "a: tags such as `!name` are not understood at line 1",
         ),
         ("[a]: 1", "line 1"),
-        ("a: 1\n---\nb: 2\n", "more than one document"),
-        ("- a", "the file is a list, a mapping of fields is wanted"),
+        (
+            "a: 1\n---\nb: 2\n",
+            "more than one document is not supported at line 2",
+        ),
+        (
+            "---\na: 1\n\n--- # two\nb: 2\n",
+            "more than one document is not supported at line 4",
+        ),
+        (
+            "listen: x\nlog: y\nlisten: z\n",
+            "`listen` twice at line 3 column 1",
+        ),
+        (
+            "# what\n\n- a",
+            "the file is a list, a mapping of fields is wanted at line 3",
+        ),
         (
             "hello",
-            "the file is a single value, a mapping of fields is wanted",
+            "the file is a single value, a mapping of fields is wanted at line 1",
         ),
         ("a: \u{0}", "control characters"),
+        (
+            &format!("a: 1\nb: {}", "[".repeat(129)),
+            "more than 128 brackets are open at once at line 2",
+        ),
     ] {
         let found = problem(text);
         assert!(found.contains(expected), "{text:?}: {found}");
