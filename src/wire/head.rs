@@ -412,23 +412,31 @@ fn path_and_query(bytes: &[u8], target: Range<usize>) -> Range<usize> {
         return target;
     }
     let text = std::str::from_utf8(&bytes[target.clone()]).unwrap_or_default();
-    match origin_form(text).len() {
-        0 => 0..0,
-        length => target.end - length..target.end,
-    }
+    let own = in_origin_form(text);
+    target.start + own.start..target.start + own.end
 }
 
 /// Path and query of a target in absolute form (RFC 9112 §3.2.2); any other form as it is.
 #[must_use]
 pub fn origin_form(target: &str) -> &str {
+    &target[in_origin_form(target)]
+}
+
+/// Where path and query of a target are. A target in absolute form that has no path means `/`, as
+/// which the last sign of its scheme stands.
+fn in_origin_form(target: &str) -> Range<usize> {
     // A target may hold any character, so it is split only at a character's end.
     let behind = |scheme: &str| {
         let (start, rest) = target.split_at_checked(scheme.len())?;
         start.eq_ignore_ascii_case(scheme).then_some(rest)
     };
-    match behind("http://").or_else(|| behind("https://")) {
-        Some(rest) => rest.find('/').map_or("", |slash| &rest[slash..]),
-        None => target,
+    let Some(rest) = behind("http://").or_else(|| behind("https://")) else {
+        return 0..target.len();
+    };
+    let scheme = target.len() - rest.len();
+    match rest.find(['/', '?', '#']) {
+        Some(end) if rest[end..].starts_with('/') => scheme + end..target.len(),
+        Some(_) | None => scheme - 1..scheme,
     }
 }
 

@@ -169,7 +169,10 @@ fn a_target_in_absolute_form_loses_its_authority() {
     for (target, path) in [
         ("http://h:1/v1?x", "/v1?x"),
         ("HTTPS://h/v1", "/v1"),
-        ("http://h", ""),
+        ("http://h", "/"),
+        ("https://h?x=/v1/models", "/"),
+        ("http://h#/v1", "/"),
+        ("http://", "/"),
         ("*", "*"),
         ("/v1/c%\u{25c}", "/v1/c%\u{25c}"),
         ("http:/\u{25c}/v1", "http:/\u{25c}/v1"),

@@ -224,6 +224,8 @@ fn the_root_says_what_this_is_without_a_key() {
         assert_eq!(text.lines().count(), 1, "{text}");
         assert!(text.contains(page), "{text}");
         assert_eq!(text.contains("/v1/chat/completions"), api, "{text}");
+        client.send("GET http://h HTTP/1.1\r\nHost: h\r\n\r\n");
+        assert_eq!(client.answer().text(), text, "absolute form without a path");
         client.send("HEAD //?x HTTP/1.1\r\nHost: a\r\n\r\n");
         let length = client
             .answer_to("HEAD")

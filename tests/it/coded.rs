@@ -160,8 +160,8 @@ fn what_is_not_what_its_fields_say_is_refused() {
     let alpha = mock(json!({"name": "alpha"}));
     let router = Router::start(&config_with(&alpha, &[]));
     let body = chat("hi");
-    let cut = gzip(body.as_bytes());
-    let cut = &cut[..cut.len() - 3];
+    let whole = gzip(body.as_bytes());
+    let cut = &whole[..whole.len() - 3];
     for (fields, body, status, code) in [
         (
             "Content-Encoding: br",
@@ -178,6 +178,18 @@ fn what_is_not_what_its_fields_say_is_refused() {
         (
             "Content-Encoding: gzip, gzip",
             body.as_bytes(),
+            415,
+            "unsupported_encoding",
+        ),
+        (
+            "Content-Encoding: gzip\r\nContent-Encoding: br",
+            &whole,
+            415,
+            "unsupported_encoding",
+        ),
+        (
+            "Content-Encoding: identity\r\nContent-Encoding: gzip",
+            &whole,
             415,
             "unsupported_encoding",
         ),

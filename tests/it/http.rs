@@ -234,6 +234,13 @@ fn understood_but_wrong() -> Vec<Case> {
         ),
         ("an asterisk", bare("OPTIONS *"), 404, lost, Served),
         (
+            "POST a root in absolute form, with a served path behind its query",
+            posted("http://h?x=/v1/chat/completions", &chat("x")),
+            405,
+            method,
+            Served,
+        ),
+        (
             "GET a chat",
             bare(&format!("GET {path}")),
             405,

@@ -109,6 +109,14 @@ fn read_target<'a>(
 /// Whether a browser asks before it sends such a request for a page of another site, or the request
 /// spends nothing: it asks before it sends JSON.
 fn is_asked_for(target: &Target, head: &Head, bytes: &[u8]) -> Result<bool, Refusal<'static>> {
+    // Two lines are a list of codings, as one line with a comma is.
+    if head
+        .values_of(bytes, Known::ContentEncoding)
+        .nth(1)
+        .is_some()
+    {
+        return Err(Refusal::UnsupportedEncoding);
+    }
     Ok(match target {
         // A browser sends a form without asking.
         Target::Infer(endpoint, _)
