@@ -22,10 +22,10 @@ pub(super) fn describe<'a>(
     let Time { now, wall } = time;
     let view = books.view(now, id)?;
     let (opened, recovery) = match view.state {
-        State::Open { since, until } => (
-            Some(wall.before(now.since(since))),
-            Some(wall.after(until.since(now))),
-        ),
+        State::Open { since, until } => {
+            let opened = wall.before(now.since(since));
+            (Some(opened), Some(opened.after(until.since(since))))
+        }
         State::Closed | State::HalfOpen { .. } => (None, None),
     };
     let gate = &gates.providers[id.index()];

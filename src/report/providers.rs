@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::base::time::WallTime;
+use crate::report::requests::millis_if;
 
 /// One provider.
 #[derive(Clone, Debug, Serialize)]
@@ -32,7 +33,7 @@ pub struct ProviderReport<'a> {
     /// Share of failures over the breaker's window.
     pub error_rate: f64,
     /// The p95 of its response times over the breaker's window.
-    #[serde(serialize_with = "millis")]
+    #[serde(serialize_with = "millis_if")]
     pub p95_latency_ms: Option<Duration>,
     /// Attempts that ended within the last minute.
     pub requests_last_minute: u64,
@@ -92,14 +93,6 @@ pub(super) fn rfc_3339<S: serde::Serializer>(
     }
 }
 
-#[expect(clippy::ref_option, reason = "serde's contract")]
-fn millis<S: serde::Serializer>(span: &Option<Duration>, serializer: S) -> Result<S::Ok, S::Error> {
-    match span {
-        Some(span) => serializer.serialize_f64(span.as_secs_f64() * 1_000.0),
-        None => serializer.serialize_none(),
-    }
-}
-
 fn pairs<S: serde::Serializer>(
     pairs: &&[(Box<str>, Box<str>)],
     serializer: S,
@@ -125,7 +118,7 @@ mod tests {
             circuit_opened_at: Some(WallTime::from_unix_millis(0)),
             circuit_recovery_at: None,
             error_rate: 0.5,
-            p95_latency_ms: Some(Duration::from_micros(1_500)),
+            p95_latency_ms: Some(Duration::from_micros(255_999)),
             requests_last_minute: 7,
             models: &models,
             model_aliases: &aliases,
@@ -143,7 +136,7 @@ mod tests {
             "[{\"name\":\"p\",\"type\":\"openai\",\"healthy\":true,\"in_rotation\":false,\
              \"taken_out_at\":\"1970-01-01T00:00:00.000Z\",\"circuit\":\"open\",\
              \"circuit_opened_at\":\"1970-01-01T00:00:00.000Z\",\"error_rate\":0.5,\
-             \"p95_latency_ms\":1.5,\"requests_last_minute\":7,\"models\":[\"m\"],\
+             \"p95_latency_ms\":255.999,\"requests_last_minute\":7,\"models\":[\"m\"],\
              \"model_aliases\":{\"a\":\"m\"},\"rate_limit_headroom_rpm\":3,\
              \"rate_limit_headroom_tpm\":null,\"last_check_at\":null,\
              \"health_check_url\":\"http://h/v1/models\",\"last_error\":\"status 503\",\

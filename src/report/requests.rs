@@ -80,13 +80,16 @@ pub(super) fn shown<S: Serializer>(at: &WallTime, serializer: S) -> Result<S::Ok
 }
 
 /// To the microsecond.
-fn millis<S: Serializer>(span: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+pub(super) fn millis<S: Serializer>(span: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
     let micros = (span.as_secs_f64() * 1_000_000.0).round();
     serializer.serialize_f64(micros / 1_000.0)
 }
 
 #[expect(clippy::ref_option, reason = "serde's contract")]
-fn millis_if<S: Serializer>(span: &Option<Duration>, serializer: S) -> Result<S::Ok, S::Error> {
+pub(super) fn millis_if<S: Serializer>(
+    span: &Option<Duration>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
     match span {
         Some(span) => millis(span, serializer),
         None => serializer.serialize_none(),

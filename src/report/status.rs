@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use serde::{Serialize, Serializer};
+use serde::Serialize;
+
+use crate::report::requests::millis;
 
 /// The process at a glance.
 #[derive(Clone, Debug, Serialize)]
@@ -43,10 +45,6 @@ pub struct RecordsReport {
     pub written: u64,
     /// Requests whose records were dropped.
     pub dropped: u64,
-}
-
-fn millis<S: Serializer>(span: &Duration, out: S) -> Result<S::Ok, S::Error> {
-    out.serialize_f64(span.as_secs_f64() * 1_000.0)
 }
 
 /// How an instance stands with those that it shares limits and budgets with.
