@@ -11,9 +11,10 @@ use crate::cli::log::Log;
 use crate::cli::loops::HealthChecks;
 use crate::cli::manager::{manager, watchdog};
 use crate::cli::not_started::NotStarted;
-use crate::cli::open_keys::warn_of_open_keys;
+use crate::cli::open_keys::{warn_of_open_keys, warn_of_open_management};
 use crate::cli::overrides::Overrides;
 use crate::cli::reload::Source;
+use crate::cli::server::TOKEN;
 use crate::cli::terminal;
 use crate::config::Loaded;
 use crate::config::plan::Plan;
@@ -87,4 +88,5 @@ fn introduce(path: &Path, plan: &Plan) {
     terminal::say(format_args!("infermux {}", env!("CARGO_PKG_VERSION")));
     terminal::say(format_args!("config: {}", path.display()));
     warn_of_open_keys(plan);
+    warn_of_open_management(plan, environment::setting(TOKEN).is_some());
 }

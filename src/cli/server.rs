@@ -256,6 +256,10 @@ impl Server {
                 let message = told.error.message.as_deref().unwrap_or_default();
                 format!("the router answers {status}: {}", sentence(message))
             }
+            // A router that takes no traffic says why instead.
+            (503, None) if let Some(state) = state(&answer.body) => {
+                format!("the router is {state}")
+            }
             (status, None) => format!("what answers there answers {status}"),
         }
     }
@@ -265,6 +269,18 @@ impl Server {
 #[derive(Deserialize)]
 struct Told {
     error: ToldError,
+}
+
+/// Why a router takes no traffic, in its own word.
+fn state(body: &[u8]) -> Option<&'static str> {
+    #[derive(Deserialize)]
+    struct Readiness {
+        status: String,
+    }
+    let told: Readiness = serde_json::from_slice(body).ok()?;
+    ["starting", "draining"]
+        .into_iter()
+        .find(|word| *word == told.status)
 }
 
 #[derive(Deserialize)]

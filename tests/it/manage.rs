@@ -222,7 +222,11 @@ fn readiness_ends_with_the_signal_and_health_does_not() {
     eventually("it is not ready", || {
         get(router.addr(), "/_infermux/ready").status == 503
     });
-    assert_eq!(get(router.addr(), "/_infermux/readyz").status, 503);
+    let not_ready = get(router.addr(), "/_infermux/readyz");
+    assert_eq!(not_ready.status, 503);
+    // As every 503 does.
+    assert_eq!(not_ready.header("retry-after"), Some("1"));
+    assert_eq!(not_ready.header("retry-after-ms"), Some("1000"));
     assert_eq!(get(router.addr(), "/_infermux/health").status, 200);
     assert_eq!(ask(router.addr(), &chat("x")).status, 200);
     router.signal("TERM");

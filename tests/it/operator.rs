@@ -428,7 +428,8 @@ fn ready_says_whether_traffic_is_taken() {
     assert_eq!((ready.code, &*ready.stdout), (Some(0), "ready\n"));
     router.signal("TERM");
     eventually("it is not ready", || {
-        ask(router.addr(), &["ready"]).code == Some(1)
+        let ended = ask(router.addr(), &["ready"]);
+        ended.code == Some(1) && ended.stderr.contains("the router is draining")
     });
     router.signal("TERM");
     router.wait();

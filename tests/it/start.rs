@@ -138,6 +138,44 @@ fn keys_that_anyone_can_spend_are_warned_of_but_not_shown() {
 }
 
 #[test]
+fn a_management_api_that_anyone_may_use_is_warned_of_at_every_start() {
+    let key = "auth: {mode: static_key, key: sesame}\n";
+    for (listen, rest, token, warned) in [
+        ("0.0.0.0:0", "", None, true),
+        ("0.0.0.0:0", key, None, true),
+        ("[::]:0", key, None, true),
+        ("0.0.0.0:0", key, Some("t"), false),
+        (
+            "0.0.0.0:0",
+            "management_listen: '127.0.0.1:0'\n",
+            None,
+            false,
+        ),
+        (
+            "127.0.0.1:0",
+            "management_listen: '0.0.0.0:0'\n",
+            None,
+            true,
+        ),
+        ("127.0.0.1:0", key, None, false),
+        ("[::ffff:127.0.0.1]:0", key, None, false),
+    ] {
+        let config = config(rest).replacen("127.0.0.1:0", listen, 1);
+        let start = Start::with(&config);
+        let start = match token {
+            Some(token) => start.env("INFERMUX_MANAGEMENT_TOKEN", token),
+            None => start,
+        };
+        let mut router = start.go();
+        router.signal("TERM");
+        router.wait();
+        let log = router.log();
+        let told = log.contains("the management API has no token");
+        assert_eq!(told, warned, "{listen} {rest}: {log}");
+    }
+}
+
+#[test]
 fn sigterm_is_0_and_sigint_is_130() {
     for (signal, code) in [("TERM", 0), ("INT", 130)] {
         let mut router = Router::start(&config(""));

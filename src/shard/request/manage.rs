@@ -37,11 +37,9 @@ pub async fn answer(
         Manage::PageElsewhere => Ok(page_elsewhere()),
         Manage::Health => Ok(Answer::json(200, OK.to_vec())),
         Manage::Ready => Ok(match shard.process.phase() {
-            Phase::Starting => Answer::json(503, STARTING.to_vec()),
+            Phase::Starting => not_ready(STARTING),
             Phase::Serving => Answer::json(200, OK.to_vec()),
-            Phase::Leaving | Phase::Draining | Phase::Stopping => {
-                Answer::json(503, DRAINING.to_vec())
-            }
+            Phase::Leaving | Phase::Draining | Phase::Stopping => not_ready(DRAINING),
         }),
         Manage::Reload => return reload(shard, caller, request, &mut record).await,
         Manage::Explain(asked) => {
@@ -101,6 +99,15 @@ fn page_elsewhere() -> Answer {
         fields: "Location: _infermux/\r\n".to_owned(),
         body: Text::Own(Vec::new()),
     }
+}
+
+/// The answer that no traffic is taken. Like every 503, it says when to ask again.
+fn not_ready(body: &[u8]) -> Answer {
+    let mut answer = Answer::json(503, body.to_vec());
+    answer
+        .fields
+        .push_str("Retry-After: 1\r\nretry-after-ms: 1000\r\n");
+    answer
 }
 
 /// Asks the coordinator, and waits for what it says. What this shard has sent before is in force
