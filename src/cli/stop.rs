@@ -40,6 +40,9 @@ pub struct Running {
     told_at: Instant,
     /// Whether the event loops turn.
     watch: Watch,
+    /// How often event loops lacked places, by audience, when they were last asked to close idle
+    /// connections.
+    places_lacked: [u64; 2],
     /// Warnings that are held back and must still be logged.
     kept_back: KeptBack,
     /// Tells the thread of webhooks, where there may be one, and has not ended.
@@ -87,6 +90,7 @@ impl Running {
             watchdog: None,
             told_at: Instant::ZERO,
             kept_back: KeptBack::default(),
+            places_lacked: [0; 2],
             webhooks: None,
         }
     }
@@ -252,6 +256,7 @@ impl Running {
     /// Looks whether the event loops turn, and tells the service manager while they do.
     fn look(&mut self, now: Instant) {
         let stall = self.watch.look(now);
+        self.ask_for_places();
         self.kept_back.look(&self.common, now);
         let is_due = |watchdog: &&Watchdog| now >= self.told_at + watchdog.every;
         if let Some(watchdog) = self.watchdog.as_ref().filter(is_due)
@@ -259,6 +264,15 @@ impl Running {
         {
             self.manager.alive();
             self.told_at = now;
+        }
+    }
+
+    /// Has event loops close idle connections, where another one has no place for a new one.
+    fn ask_for_places(&mut self) {
+        let process = &self.common.process;
+        let lacked = [Audience::Callers, Audience::Operators].map(|of| process.places_lacked(of));
+        if std::mem::replace(&mut self.places_lacked, lacked) != lacked {
+            self.bells.shards.iter().for_each(Ringer::ring);
         }
     }
 

@@ -54,6 +54,9 @@ pub struct Process {
     /// Bytes of items of translated answers that are remembered.
     pub remembered: Arc<AtomicUsize>,
     month: Padded<AtomicU8>,
+    /// How often an event loop had no place for a connection, and no idle connection of its own to
+    /// close, by audience.
+    places_lacked: [AtomicU64; 2],
     /// How often an event loop had no descriptor and no idle connection of its own to close.
     lacks: AtomicU64,
     /// Those who record requests.
@@ -121,6 +124,7 @@ impl Gates {
                 month: Padded::default(),
                 reloads: Default::default(),
                 remembered: Arc::default(),
+                places_lacked: Default::default(),
                 lacks: AtomicU64::new(0),
                 recorders: Arc::default(),
                 pauses: ConnectionPauses::default(),
@@ -186,16 +190,26 @@ impl Process {
     /// was counted.
     #[must_use]
     pub fn acquire(&self, audience: Audience) -> bool {
-        let most = match audience {
-            Audience::Callers => self.most.callers,
-            Audience::Operators => self.most.operators,
-        };
+        let most = self.most(audience);
         let count = &self.connections[audience as usize].0;
         let acquired = count.fetch_add(1, Ordering::Relaxed) < most;
         if !acquired {
             self.release(audience);
         }
         acquired
+    }
+
+    fn most(&self, audience: Audience) -> usize {
+        match audience {
+            Audience::Callers => self.most.callers,
+            Audience::Operators => self.most.operators,
+        }
+    }
+
+    /// Whether `audience` has its maximum of connections.
+    #[must_use]
+    pub fn is_full(&self, audience: Audience) -> bool {
+        self.connections(audience) >= self.most(audience)
     }
 
     /// Counts one connection of `audience` less.
@@ -227,6 +241,19 @@ impl Process {
     /// Counts one of these requests less.
     pub fn end_waiting(&self) {
         self.waiting.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// Notes that an event loop has no place for a connection of `audience`, and no idle one to
+    /// close for it.
+    pub fn lack_places(&self, audience: Audience) {
+        self.places_lacked[audience as usize].fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How often that was noted: when the number has grown, the other event loops close idle
+    /// connections.
+    #[must_use]
+    pub fn places_lacked(&self, audience: Audience) -> u64 {
+        self.places_lacked[audience as usize].load(Ordering::Relaxed)
     }
 
     /// Notes that an event loop has no descriptor left, and no idle connection to close.

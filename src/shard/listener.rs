@@ -5,6 +5,7 @@ use std::net::{IpAddr, TcpListener};
 use std::rc::Rc;
 use std::time::Duration;
 
+use crate::exchange::door::Door;
 use crate::link::gate::{Audience, Phase};
 use crate::link::pause;
 use crate::shard::http::pool::lacks_descriptors;
@@ -77,6 +78,10 @@ async fn serve_when_free(current: &Rc<Current>, connection: (Stream, IpAddr)) {
                 "server.max_connections is reached: accepting pauses"
             );
         }
+        current.make_places(match current.door {
+            Door::Both | Door::Operators => Audience::Operators,
+            Door::Callers => Audience::Callers,
+        });
         sleep(LOOK_EVERY).await;
     }
 }
@@ -98,6 +103,7 @@ async fn recover(current: &Current, fault: &io::Error) {
         Some(_) | None => {
             if lacks_descriptors(fault) {
                 current.process.lack_descriptors();
+                current.make_places(Audience::Callers);
             }
             if let Some(kept_back) = current.process.pauses.faults.end(clock::now()) {
                 let repeated = pause::told(kept_back);

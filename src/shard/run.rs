@@ -90,6 +90,7 @@ async fn serve(common: Arc<Common>, own: Own, driver: Driver) -> io::Result<()> 
     while current.process.is_taking() {
         bell.heard().await?;
         current.adopt();
+        current.yield_to_others();
     }
     listener::close(&current, &queue).await;
     current.io.timers.cut_waiting();

@@ -65,6 +65,7 @@ mod models;
 mod notify;
 mod operator;
 mod outcomes;
+mod overload;
 mod page;
 mod pages;
 #[cfg(debug_assertions)]

@@ -11,6 +11,7 @@ use std::task::{Poll, Waker};
 use std::time::Duration;
 
 use crate::base::time::Instant;
+use crate::link::gate::Audience;
 use crate::sys::clock;
 
 /// The deadlines of one shard.
@@ -71,10 +72,12 @@ enum Shut {
 pub enum Waits {
     /// It does not wait: a request is under way.
     No,
-    /// For its first one, which may be on its way.
-    First,
+    /// For its first one, for a moment: its place is needed, or the process drains.
+    Moment,
+    /// For its first one, which may be on its way, on a place of these.
+    First(Audience),
     /// For another one: nothing is lost when it is closed.
-    Another,
+    Another(Audience),
 }
 
 impl Timers {
@@ -132,12 +135,38 @@ impl Timers {
         for slot in &mut self.slots.borrow_mut().all {
             match slot.waits {
                 Waits::No => {}
-                Waits::First => slot.at = slot.at.min(soon),
+                Waits::Moment | Waits::First(_) => slot.at = slot.at.min(soon),
                 // Its last answer may still be on its way out.
-                Waits::Another => slot.shut_down(Cut::Read, Shut::Stopped),
+                Waits::Another(_) => slot.shut_down(Cut::Read, Shut::Stopped),
             }
         }
         self.wake_by(soon);
+    }
+
+    /// Shuts down connections of `of` that have waited longest for a request, several at once;
+    /// returns how many. Only those count that would be overdue by the first time, where they wait
+    /// for their first request, or by the second.
+    pub fn cut_longest(&self, of: Audience, [first, another]: [Instant; 2]) -> usize {
+        let mut slots = self.slots.borrow_mut();
+        let may_be_cut = |slot: &Slot| match slot.waits {
+            Waits::No | Waits::Moment => false,
+            Waits::First(own) => own == of && slot.at <= first,
+            Waits::Another(own) => own == of && slot.at <= another,
+        };
+        let found = slots.all.iter().enumerate();
+        let found = found.filter(|(_, slot)| may_be_cut(slot));
+        let mut found: Vec<_> = found.map(|(place, slot)| (slot.at, place)).collect();
+        if found.len() > CUT_AT_ONCE {
+            found.select_nth_unstable(CUT_AT_ONCE);
+            found.truncate(CUT_AT_ONCE);
+        }
+        for (_, place) in &found {
+            let slot = &mut slots.all[*place];
+            (slot.at, slot.waits) = (Instant::NEVER, Waits::No);
+            // What has arrived already is still read and answered.
+            slot.shut_down(Cut::Read, Shut::Overdue);
+        }
+        found.len()
     }
 
     /// Ends every read: operations under way end with it, and callers can still be told.
@@ -263,6 +292,14 @@ impl Deadline {
         shut_down(self.timers.slots.borrow().all[self.slot].fd, Cut::Both);
     }
 
+    /// Whether the peer has closed its side, whatever it has sent before that was not read yet.
+    #[must_use]
+    pub fn peer_has_left(&self) -> bool {
+        let slot = &self.timers.slots.borrow().all[self.slot];
+        // A direction that was shut down here looks alike.
+        slot.shut == Shut::No && has_left(slot.fd)
+    }
+
     /// Tells the peer that nothing more will be sent.
     pub fn cut_write(&self) {
         let fd = self.timers.slots.borrow().all[self.slot].fd;
@@ -308,8 +345,25 @@ fn shut_down_raw(fd: RawFd, how: libc::c_int) {
     unsafe { libc::shutdown(fd, how) };
 }
 
+#[expect(unsafe_code, reason = "the standard library has no poll(2)")]
+fn has_left(fd: RawFd) -> bool {
+    let events = libc::POLLRDHUP;
+    let mut asked = libc::pollfd {
+        fd,
+        events,
+        revents: 0,
+    };
+    // SAFETY: poll(2) reads and writes the one entry that it is given, and with a timeout of zero
+    // returns at once.
+    let found = unsafe { libc::poll(&raw mut asked, 1, 0) };
+    found == 1 && asked.revents & (events | libc::POLLHUP | libc::POLLERR) != 0
+}
+
 /// How long a connection that is new when the process drains may wait for its first request.
 pub const FIRST_REQUEST: Duration = Duration::from_secs(1);
+/// Most connections that are shut down at once for others: those who wait for a place look again
+/// soon.
+const CUT_AT_ONCE: usize = 32;
 /// The shortest time between two looks at the table: a look costs about a nanosecond per
 /// connection.
 const FINEST: Duration = Duration::from_millis(10);

@@ -27,6 +27,7 @@ use crate::shard::request::place::Place;
 use crate::shard::request::record::Record;
 use crate::shard::request::refuse;
 use crate::shard::state::shard::Shard;
+use crate::shard::state::yielding::between_requests;
 use crate::sys::clock;
 use crate::wire::body::BodyDecoder;
 use crate::wire::chunked::Piece;
@@ -50,7 +51,7 @@ pub async fn serve(place: Place, (stream, address): (Stream, IpAddr)) {
         let arrived = read_head(&place, &mut caller, order).await;
         let request = current
             .rooms
-            .house(|| serve_one(&place, &mut caller, arrived));
+            .house(|| serve_one(&place, &mut caller, (order, arrived)));
         let served = request.await;
         if served == After::Close || (!current.process.is_taking() && caller.bytes.is_empty()) {
             break;
@@ -71,7 +72,11 @@ enum RequestOrder {
 }
 
 /// Answers the request whose head has arrived. It goes by the era that its head was read in.
-async fn serve_one(place: &Place, caller: &mut Caller, arrived: Result<(), Stop>) -> After {
+async fn serve_one(
+    place: &Place,
+    caller: &mut Caller,
+    (order, arrived): (RequestOrder, Result<(), Stop>),
+) -> After {
     let shard = &place.current().shard();
     match arrived {
         Ok(()) => {}
@@ -85,43 +90,62 @@ async fn serve_one(place: &Place, caller: &mut Caller, arrived: Result<(), Stop>
     complete(shard, caller, &mut request);
     let _busy = shard.meters.busy(request.audience);
     let arrived = caller.bytes.len();
+    // A connection may have waited long for its place.
+    let has_waited = order == RequestOrder::First && place.is_last();
+    if (has_waited || shard.reports.is_behind()) && caller.socket.deadline.peer_has_left() {
+        return stop_at(shard, caller, &request, (Stop::Gone, Rest::Framed)).await;
+    }
     let message = Rc::clone(&caller.bytes);
     let target = match check::check(shard, &mut request, &caller.head, &message) {
         Ok(target) => target,
         Err(refusal) => return refuse_early(shard, caller, &request, &refusal).await,
     };
     drop(message);
+    serve_target(place, caller, (&mut request, arrived), &target).await
+}
+
+/// Answers a request for `target`, of which `arrived` bytes have come.
+async fn serve_target(
+    place: &Place,
+    caller: &mut Caller,
+    (request, arrived): (&mut Request, usize),
+    target: &Target,
+) -> After {
+    let shard = &place.current().shard();
     if !place.may_enter(request.audience)
         && let Err(stop) = place.enter(caller, request.audience).await
     {
         let rest = Rest::Framed;
-        return stop_at(shard, caller, &request, (stop, rest)).await;
+        return stop_at(shard, caller, request, (stop, rest)).await;
     }
-    let body = match body::read(&shard.io, &shard.server, caller, judged(&target, caller)).await {
+    let body = match body::read(&shard.io, &shard.server, caller, judged(target, caller)).await {
         Ok(body) => body,
         Err(stop) => {
             let rest = Rest::of_begun(caller.head.framing);
-            return stop_at(shard, caller, &request, (stop, rest)).await;
+            return stop_at(shard, caller, request, (stop, rest)).await;
         }
     };
     if caller.bytes.len() > arrived {
         request.ready = clock::now();
+        if shard.reports.is_behind() && caller.socket.deadline.peer_has_left() {
+            return stop_at(shard, caller, request, (Stop::Gone, Rest::Framed)).await;
+        }
     }
-    close_before_end(caller, &mut request);
+    close_before_end(caller, request);
     caller.read_ahead();
     let end = body.at.end;
     let answered = match body.judged {
         Judged::OnTheWay => {
             // In a box of its own: few requests need the room.
-            Box::pin(on_the_way::answer(shard, caller, &request, &target, body)).await
+            Box::pin(on_the_way::answer(shard, caller, request, target, body)).await
         }
         Judged::AsItArrives(_) | Judged::Never => {
-            drive::answer(shard, caller, &request, &target, body).await
+            drive::answer(shard, caller, request, target, body).await
         }
     };
     let after = match answered {
         Ok(after) => after,
-        Err(unserved) => refuse::refuse(shard, caller, &request, &unserved.refusal()).await,
+        Err(unserved) => refuse::refuse(shard, caller, request, &unserved.refusal()).await,
     };
     if caller.upload.is_some() {
         return Box::pin(drop_rest(caller)).await;
@@ -203,6 +227,9 @@ fn complete(shard: &Shard, caller: &Caller, request: &mut Request) {
 async fn refuse_unread(shard: &Shard, caller: &mut Caller, refusal: &Refusal<'_>) {
     let mut request = Request::unreadable(&caller.bytes, random(shard), clock::now());
     request.origin = Origin::of_address(caller.address);
+    if shard.door == Door::Operators {
+        request.audience = Audience::Operators;
+    }
     if let (Some(cors), Door::Both | Door::Callers) = (&shard.era.cors, shard.door) {
         request.grant = cors.grant_unread(&caller.bytes);
     }
@@ -330,6 +357,7 @@ async fn read_head(place: &Place, caller: &mut Caller, order: RequestOrder) -> R
     let server = &place.current().server;
     let mut seen = 0;
     let mut started: Option<Instant> = None;
+    let mut is_awaited = false;
     loop {
         if order == RequestOrder::Later {
             caller.skip_empty_lines();
@@ -347,7 +375,15 @@ async fn read_head(place: &Place, caller: &mut Caller, order: RequestOrder) -> R
         }
         match (started, caller.bytes.is_empty()) {
             (Some(_), _) => {}
-            (None, true) => await_request(place, caller, order),
+            (None, true) => {
+                if order == RequestOrder::Later {
+                    caller.give_back();
+                }
+                // Empty lines do not put it off.
+                if !std::mem::replace(&mut is_awaited, true) {
+                    await_request(place, caller, order);
+                }
+            }
             (None, false) => {
                 let now = clock::now();
                 started = Some(now);
@@ -375,21 +411,19 @@ fn await_request(place: &Place, caller: &mut Caller, order: RequestOrder) {
     let shard = &***place.current();
     let server = &shard.server;
     let is_operators = place.is_of(Audience::Operators);
+    let of = match is_operators {
+        true => Audience::Operators,
+        false => Audience::Callers,
+    };
     // It may have a place that others need, without being one of theirs.
     let is_guest = is_operators && shard.door == Door::Both;
     let (wait, waits) = match order {
         RequestOrder::First if shard.process.is_taking() && !is_guest => {
-            (server.header_timeout, Waits::First)
+            (server.header_timeout, Waits::First(of))
         }
-        RequestOrder::First => (server.header_timeout.min(FIRST_REQUEST), Waits::First),
-        RequestOrder::Later if is_operators => {
-            (server.idle_timeout.min(OPERATORS_IDLE_MAX), Waits::Another)
-        }
-        RequestOrder::Later => (server.idle_timeout, Waits::Another),
+        RequestOrder::First => (server.header_timeout.min(FIRST_REQUEST), Waits::Moment),
+        RequestOrder::Later => (between_requests(server, of), Waits::Another(of)),
     };
-    if order == RequestOrder::Later {
-        caller.give_back();
-    }
     let until = clock::now() + wait;
     caller.socket.deadline.set_waiting(until, waits);
 }
@@ -429,8 +463,6 @@ async fn linger(caller: &mut Caller) {
 
 /// How long the rest of a refused request is read and dropped.
 const DROPPED_WITHIN: Duration = Duration::from_secs(10);
-/// How long an operator's connection may wait for another request: their places are few.
-const OPERATORS_IDLE_MAX: Duration = Duration::from_secs(30);
 /// How long a refused caller may go on sending once its request has ended.
 const LINGER: Duration = Duration::from_secs(2);
 const _: () = assert!(REQUEST_HEAD_BYTES_MAX < LINGER_BYTES_MAX);

@@ -65,6 +65,13 @@ impl Place {
         self.of.get() == Some(audience)
     }
 
+    /// Whether all places of its kind are taken, its own included: others wait for one.
+    #[must_use]
+    pub fn is_last(&self) -> bool {
+        let of = self.of.get();
+        of.is_none_or(|of| self.current.process.is_full(of))
+    }
+
     /// Whether a request of `audience` need not wait for anything.
     #[must_use]
     pub fn may_enter(&self, audience: Audience) -> bool {
@@ -143,7 +150,9 @@ impl Place {
             .join(on_operators.then_some(&*current.process));
         caller.read_ahead();
         // In a box of its own: a timer is aligned so that it would pad every request's future.
-        let admitted = Box::pin(waiting.until_admitted(&current.process));
+        let admitted = Box::pin(waiting.until_admitted(&current.process, || {
+            current.make_places(Audience::Callers);
+        }));
         let admitted = caller.unless_gone(admitted).await;
         drop(waiting);
         caller.take_in_ahead();

@@ -82,6 +82,8 @@ pub struct Loop {
     open: Cell<[usize; 2]>,
     /// Callers' requests that wait for a place.
     pub lobby: Lobby,
+    /// How often places were lacked in the process when this loop last looked, by audience.
+    pub(super) places_lacked: [Cell<u64>; 2],
     /// Given when the last of them closes.
     emptied: Nudge,
 }
@@ -131,6 +133,7 @@ impl Loop {
             known: RefCell::default(),
             open: Cell::default(),
             lobby: Lobby::default(),
+            places_lacked: Default::default(),
             emptied: Nudge::default(),
             common,
         }

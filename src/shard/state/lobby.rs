@@ -42,7 +42,8 @@ impl Lobby {
 impl Waiting<'_> {
     /// Takes a caller's place once there is one and it is this request's turn; returns false where
     /// the process stops before.
-    pub async fn until_admitted(&self, process: &Process) -> bool {
+    /// `make_place` is called before each look for one.
+    pub async fn until_admitted(&self, process: &Process, make_place: impl Fn()) -> bool {
         let lobby = self.lobby;
         poll_fn(|context| {
             if lobby.waiting.borrow().front() == Some(&self.number) {
@@ -56,6 +57,7 @@ impl Waiting<'_> {
             if process.phase() == Phase::Stopping {
                 return false;
             }
+            make_place();
             sleep(LOOK_EVERY).await;
         }
         true

@@ -14,3 +14,4 @@ pub mod meters;
 pub mod relay;
 pub mod reports;
 pub mod shard;
+pub mod yielding;

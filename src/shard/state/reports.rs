@@ -30,6 +30,8 @@ pub struct Reports {
     progress: Arc<Progress>,
     reporter: Reporter,
     filled: Nudge,
+    /// Whether the last tick came so late that callers may have left meanwhile.
+    is_behind: Cell<bool>,
 }
 
 impl Reports {
@@ -44,6 +46,7 @@ impl Reports {
             progress,
             reporter,
             filled: Nudge::default(),
+            is_behind: Cell::new(false),
         }
     }
 
@@ -186,6 +189,13 @@ impl Reports {
         self.progress.is_merged(self.shard, number)
     }
 
+    /// Whether the loop has more to do than it can: what it takes up now has waited, and whoever
+    /// asked for it may have given up. To serve them would cost all others their time, too.
+    #[must_use]
+    pub fn is_behind(&self) -> bool {
+        self.is_behind.get()
+    }
+
     /// Hands facts over at most 10 ms after they happened, as long as the shard runs. A shard
     /// without facts sleeps. The delay of its ticks shows how busy the loop is.
     pub async fn keep_flushing(self: Rc<Self>, meter: Arc<LoopMeter>) {
@@ -193,7 +203,9 @@ impl Reports {
             self.filled.wait().await;
             let due = clock::now() + TICK;
             sleep(TICK).await;
-            meter.delay.observe(clock::now().since(due));
+            let delay = clock::now().since(due);
+            meter.delay.observe(delay);
+            self.is_behind.set(delay >= BEHIND);
             self.flush();
             if !self.facts.borrow().is_empty() {
                 self.filled.give();
@@ -222,6 +234,8 @@ fn dispensable(fact: &Fact) -> Option<ProviderId> {
     }
 }
 
+/// A loop whose tick comes so much later than it should is behind.
+const BEHIND: Duration = Duration::from_millis(100);
 /// Longest time between a fact and its batch.
 const TICK: Duration = Duration::from_millis(10);
 
