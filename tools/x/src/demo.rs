@@ -126,7 +126,19 @@ impl Folder {
     ///
     /// When it cannot be created.
     pub(crate) fn new() -> Result<Self, String> {
-        let name = format!("infermux-x-{}", std::process::id());
+        Self::with(format!("infermux-x-{}", std::process::id()))
+    }
+
+    /// Creates one more, for what this name says.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be created.
+    pub(crate) fn named(name: &str) -> Result<Self, String> {
+        Self::with(format!("infermux-x-{}-{name}", std::process::id()))
+    }
+
+    fn with(name: String) -> Result<Self, String> {
         let path = std::env::temp_dir().join(name);
         match std::fs::create_dir(&path) {
             Ok(()) => Ok(Self(path)),

@@ -176,8 +176,16 @@ impl Size {
 }
 
 /// The secret of the key with this number, as the load tool writes it, too.
-fn secret(number: &str) -> String {
+pub(crate) fn secret(number: &str) -> String {
     format!("sk-grow-{number}-0123456789abcdef0123456789abcdef")
+}
+
+/// A file of so many keys, each with limits and two budgets.
+pub(crate) fn limited_keys(count: usize) -> String {
+    keys_file(Size {
+        limited_keys: count,
+        ..ONE
+    })
 }
 
 /// A file of keys.

@@ -15,6 +15,7 @@ mod grow;
 mod instructions;
 mod mock;
 mod overhead;
+mod overload;
 mod processes;
 mod scrape;
 mod steps;
@@ -75,6 +76,8 @@ enum Command {
     Fleet(fleet::Options),
     /// The router between providers and callers that do everything wrong, judged by its promises
     Chaos(chaos::Options),
+    /// More connections, requests, slow callers and junk than the router can take, and a verdict
+    Overload(overload::Options),
     /// This commit's release as a tarball: binary, pages, completions, unit, licences, materials
     Dist(dist::Options),
     /// Nanoseconds and instructions of the hot steps (needs valgrind)
@@ -128,6 +131,7 @@ fn main() -> ExitCode {
         Command::Demo { stay: false } => demo::run(demo::Ending::Leave),
         Command::Fleet(options) => fleet::run(&options),
         Command::Chaos(options) => chaos::run(&options),
+        Command::Overload(options) => overload::run(&options),
         Command::Dist(options) => dist::run(&options),
         Command::Bench { check: true, .. } => bench::run(bench::Aim::Check),
         Command::Bench { bless: true, .. } => bench::run(bench::Aim::Bless),

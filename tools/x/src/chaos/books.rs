@@ -123,7 +123,7 @@ fn charged(line: &Value) -> Vec<String> {
 pub(super) const LEFT: u16 = 499;
 
 /// The series of a scrape: name, labels, value.
-pub(super) fn series(text: &str) -> impl Iterator<Item = (&str, &str, f64)> {
+pub(crate) fn series(text: &str) -> impl Iterator<Item = (&str, &str, f64)> {
     text.lines().filter_map(|line| {
         let (series, value) = line.rsplit_once(' ')?;
         let (name, labels) = series.split_once('{').unwrap_or((series, ""));

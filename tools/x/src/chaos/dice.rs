@@ -2,11 +2,11 @@
 
 /// A sequence of draws (SplitMix64).
 #[derive(Clone)]
-pub(super) struct Dice(u64);
+pub(crate) struct Dice(u64);
 
 impl Dice {
     /// The sequence of this seed and this branch of it; branches have nothing in common.
-    pub(super) fn new(seed: u64, branch: u64) -> Self {
+    pub(crate) fn new(seed: u64, branch: u64) -> Self {
         let mut dice = Self(seed ^ branch.wrapping_mul(0x2545_f491_4f6c_dd1d));
         dice.next();
         dice
@@ -21,28 +21,28 @@ impl Dice {
     }
 
     /// A number below `end`, which is not zero.
-    pub(super) fn below(&mut self, end: u64) -> u64 {
+    pub(crate) fn below(&mut self, end: u64) -> u64 {
         self.next() % end.max(1)
     }
 
     /// A number of at least `low` and below `high`.
-    pub(super) fn between(&mut self, low: u64, high: u64) -> u64 {
+    pub(crate) fn between(&mut self, low: u64, high: u64) -> u64 {
         low + self.below(high.saturating_sub(low))
     }
 
     /// Whether something happens that does so in `percent` of all draws.
-    pub(super) fn chance(&mut self, percent: u64) -> bool {
+    pub(crate) fn chance(&mut self, percent: u64) -> bool {
         self.below(100) < percent
     }
 
     /// One of `all`, which is not empty.
-    pub(super) fn one<'a, T>(&mut self, all: &'a [T]) -> &'a T {
+    pub(crate) fn one<'a, T>(&mut self, all: &'a [T]) -> &'a T {
         let place = usize::try_from(self.below(all.len() as u64)).unwrap_or_default();
         &all[place]
     }
 
     /// One of `all`, each as often as its weight says.
-    pub(super) fn weighted<T: Copy>(&mut self, all: &[(u64, T)]) -> T {
+    pub(crate) fn weighted<T: Copy>(&mut self, all: &[(u64, T)]) -> T {
         let sum = all.iter().map(|(weight, _)| weight).sum();
         let mut left = self.below(sum);
         for (weight, thing) in all {
@@ -55,7 +55,7 @@ impl Dice {
     }
 
     /// Bytes of any value.
-    pub(super) fn bytes(&mut self, count: usize) -> Vec<u8> {
+    pub(crate) fn bytes(&mut self, count: usize) -> Vec<u8> {
         (0..count).map(|_| self.next().to_le_bytes()[0]).collect()
     }
 }

@@ -2,9 +2,9 @@
 //! seed. Rounds of chaos end in calm; then what callers saw, the access lines and the books must be
 //! one story, and nothing may be held any more.
 
-mod books;
+pub(crate) mod books;
 mod callers;
-mod dice;
+pub(crate) mod dice;
 mod doors;
 mod ends;
 mod faults;
