@@ -3,7 +3,8 @@
 //! `source` tells code from comments, strings and tests, `tokens` and `imports` find the names in
 //! it, `arrows` the files that define them; `rules` holds one small function per rule about one
 //! file, `circles` and `storeys` the rules about all files, each with a snippet that breaks it;
-//! `promises` compares ARCHITECTURE.md with the tests, and `paths` with the source.
+//! `promises` compares ARCHITECTURE.md with the tests, `paths` with the source, and `islands` the
+//! list of `unsafe` lines in docs/testing.md with the source.
 
 #[path = "tidy/arrows.rs"]
 mod arrows;
@@ -13,6 +14,8 @@ mod circles;
 mod functions;
 #[path = "tidy/imports.rs"]
 mod imports;
+#[path = "tidy/islands.rs"]
+mod islands;
 #[path = "tidy/paths.rs"]
 mod paths;
 #[path = "tidy/promises.rs"]
@@ -58,6 +61,13 @@ fn what_the_page_about_the_house_names_is_there() {
     let page = std::fs::read_to_string(root().join("ARCHITECTURE.md")).unwrap_or_default();
     let exists = |path: &str| root().join(path).exists();
     report(&paths::check(&page, &sources(), exists));
+}
+
+#[test]
+fn the_list_of_unsafe_lines_is_that_of_the_source() {
+    let page = std::fs::read_to_string(root().join("docs/testing.md")).unwrap_or_default();
+    let exists = |path: &str| root().join(path).exists();
+    report(&islands::check(&page, &sources(), exists));
 }
 
 #[test]
