@@ -168,7 +168,8 @@ fn compressed(body: &[u8]) -> Vec<u8> {
 }
 
 /// What an answer means, by the protocol.
-fn judged(answer: &http::Answer) -> Handed {
+#[must_use]
+pub fn judged(answer: &http::Answer) -> Handed {
     let status = answer.status;
     if (200..300).contains(&status) {
         return taken(&answer.body);

@@ -30,6 +30,9 @@ pub mod base {
     }
 }
 pub mod config {
+    pub mod cors {
+        pub use crate::config::cors::{Cors, Origins, origin};
+    }
     pub use crate::config::{
         Environment, Lookup, Options, Strictness, cores, decimal, duration, listen, load,
         load_keys, moment, patterns, proxy, url,
@@ -42,6 +45,11 @@ pub mod config {
     }
     pub mod raw {
         pub use crate::config::raw::{edit, yaml};
+    }
+}
+pub mod coordinator {
+    pub mod collector {
+        pub use crate::coordinator::collector::judged;
     }
 }
 pub mod decide {
@@ -116,6 +124,9 @@ pub mod exchange {
     pub mod auth {
         pub use crate::exchange::auth::Presented;
     }
+    pub mod cors {
+        pub use crate::exchange::cors::Cors;
+    }
     pub mod door {
         pub use crate::exchange::door::Door;
     }
@@ -155,6 +166,9 @@ pub mod link {
     }
 }
 pub mod sys {
+    pub mod http {
+        pub use crate::sys::http::Answer;
+    }
     pub mod redis {
         pub use crate::sys::redis::said;
     }
@@ -201,5 +215,8 @@ pub mod wire {
     }
     pub mod stream_fault {
         pub use crate::wire::stream_fault::StreamFault;
+    }
+    pub mod trace_context {
+        pub use crate::wire::trace_context::{Context, read, write_parent};
     }
 }

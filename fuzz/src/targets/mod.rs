@@ -7,6 +7,7 @@ mod head_rules;
 mod heads;
 mod json;
 mod masks;
+mod outside;
 mod requests;
 mod splits;
 mod store;
@@ -41,6 +42,9 @@ pub const ALL: &[Target] = &[
     files::CONVERT,
     files::WORDS,
     store::STORE,
+    outside::TRACE,
+    outside::CORS,
+    outside::COLLECTOR,
 ];
 
 /// The target with this name.
