@@ -66,4 +66,4 @@ Environment:
 Exit codes:
   0  A provider would be asked.
   1  The request would be refused; or the arguments or the file cannot be used.
-  2  The router cannot be reached, or does not tell.";
+  2  The router cannot be reached, as where --server is no URL, or does not tell.";

@@ -311,7 +311,7 @@ Environment:
 Exit codes:
   0    All circuits are closed.
   1    Some circuit is open or half-open; or the arguments cannot be used.
-  2    The router cannot be reached, or does not tell.
+  2    The router cannot be reached, as where --server is no URL, or does not tell.
   130  --watch: ended by Ctrl-C.";
 
 const PROVIDERS: &str = "\
@@ -323,7 +323,7 @@ Environment:
 Exit codes:
   0    They are shown, or the provider is taken out or put back.
   1    The arguments cannot be used, or the router has no such provider.
-  2    The router cannot be reached, or does not tell.
+  2    The router cannot be reached, as where --server is no URL, or does not tell.
   130  --watch: ended by Ctrl-C.";
 
 const READY: &str = "\
@@ -346,7 +346,7 @@ Environment:
 Exit codes:
   0  It goes by the file now; what needs a restart is told as a warning.
   1  It refuses: every fault of the file is told; or the arguments cannot be used.
-  2  It cannot be reached, or does not tell.";
+  2  It cannot be reached, as where --server is no URL, or does not tell.";
 
 const COMPLETIONS: &str = "\
 Where they go:

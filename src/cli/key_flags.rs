@@ -199,7 +199,7 @@ Environment:
 Exit codes:
   0  It is done.
   1  The arguments or the configuration cannot be used, or a file cannot be written.
-  2  The router cannot be reached, or does not tell.
+  2  The router cannot be reached, as where --server is no URL, or does not tell.
   3  No key has this name.";
 
 #[cfg(test)]

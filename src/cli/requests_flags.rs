@@ -54,5 +54,5 @@ Environment:
 Exit codes:
   0    They are shown; there may be none.
   1    The arguments cannot be used.
-  2    The router cannot be reached, or does not tell.
+  2    The router cannot be reached, as where --server is no URL, or does not tell.
   130  --watch: ended by Ctrl-C.";
