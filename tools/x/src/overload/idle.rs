@@ -41,8 +41,8 @@ pub(super) fn run(plan: &Plan) -> Result<Vec<Row>, String> {
         let mut crowd = Crowd::open(&stage.router.callers, count, None)?;
         crowd.say(ASK);
         let told = crowd.until_told(Duration::from_secs(20));
-        let idle = |metrics: &Metrics| metrics.sum("infermux_connections", CALLERS) as usize;
-        let counted = idle(&stage.eventually(|metrics| idle(metrics) == count)?);
+        let idle = |metrics: &Metrics| metrics.sum("infermux_connections", CALLERS);
+        let counted = idle(&stage.eventually(|metrics| idle(metrics) == count as u64)?);
         let with = load.run(stage)?;
         let each = (stage.memory()? - memory) / count as f64;
         let again = {
@@ -58,11 +58,7 @@ pub(super) fn run(plan: &Plan) -> Result<Vec<Row>, String> {
                 told as u64,
                 count as u64,
             ),
-            Row::equal(
-                "idle connections, by the metrics",
-                counted as u64,
-                count as u64,
-            ),
+            Row::equal("idle connections, by the metrics", counted, count as u64),
             Row::judged("KiB of each", format!("{each:.2}"), each <= MEMORY_MAX),
             Row::shown("p99 of 2,000/s without them", without.told()),
             Row::shown("p99 beside them", with.told()),
