@@ -333,3 +333,54 @@ fn what_the_process_cuts_off_at_its_end_is_recorded_as_the_state_file_has_it() {
         sum(&requests, "cost_nano_usd")
     );
 }
+
+#[test]
+fn a_request_is_recorded_where_it_began_whatever_a_reload_says_meanwhile() {
+    let alpha = mock(json!({"name": "alpha"}));
+    let config = |usage: &str| {
+        let usage = match usage {
+            "" => String::new(),
+            file => format!("usage: {{file: {file}}}\n"),
+        };
+        config_of(&[provider(&alpha, &[])], &usage)
+    };
+    let mut start = Start::with(&config(""));
+    let folder = start.folder().path().to_owned();
+    start.command().current_dir(&folder);
+    let mut router = start.go();
+    alpha
+        .set_script(json!({"name": "alpha", "do": "stall_mid_stream"}))
+        .expect("a script");
+    let mut waiting = Vec::new();
+    for (caller, next) in [("off", "one.jsonl"), ("one", "two.jsonl"), ("two", "")] {
+        let mut client = Client::connect(router.addr());
+        let headers = format!("X-Infermux-Caller: {caller}\r\n");
+        client.post_with(CHAT, &headers, &streamed_chat("hello"));
+        let mut head = client.head();
+        client.chunk(&mut head).expect("content");
+        waiting.push(client);
+        let answer = router.reload(&config(next));
+        assert_eq!(answer.status, 200, "{}", answer.text());
+    }
+    for file in ["one.jsonl", "two.jsonl"] {
+        assert_eq!(
+            std::fs::read_to_string(folder.join(file)).expect("a text"),
+            ""
+        );
+    }
+    drop(waiting);
+    for (file, caller) in [("one.jsonl", "one"), ("two.jsonl", "two")] {
+        let lines = || {
+            let text = std::fs::read_to_string(folder.join(file)).expect("a text");
+            let lines = text.lines().map(str::to_owned);
+            lines.collect::<Vec<_>>()
+        };
+        eventually("its lines", || lines().len() == 2);
+        for line in lines() {
+            let line: Value = serde_json::from_str(&line).expect("JSON");
+            assert_eq!(line["caller"], caller);
+        }
+    }
+    router.signal("TERM");
+    assert_eq!(router.wait().code(), Some(0));
+}
