@@ -425,7 +425,8 @@ fn a_provider_is_left_alone_for_as_long_as_it_asks() {
 #[test]
 fn a_provider_that_has_nothing_left_is_left_alone_from_the_next_request_on() {
     let since_1970 = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-    let now = since_1970.expect("after 1970").as_millis() as u64;
+    let now = u64::try_from(since_1970.expect("after 1970").as_millis())
+        .expect("before the year 584556019");
     let in_6_s = WallTime::from_unix_millis(now + 6_000).to_string();
     for headers in [
         json!({"x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": "6s"}),

@@ -305,7 +305,11 @@ fn arguments_that_are_no_object_are_told_as_one_when_they_are_whole() {
                 .filter_map(|event| event["delta"]["partial_json"].as_str())
                 .map(|text| serde_json::from_str(text).unwrap())
                 .collect();
-            assert_eq!(deltas, [&[expected.clone()], others].concat(), "{pieces:?}");
+            assert_eq!(
+                deltas,
+                [std::slice::from_ref(&expected), others].concat(),
+                "{pieces:?}"
+            );
         }
     }
     // Nothing is told of what was cut off, and what is held is counted.
