@@ -116,6 +116,16 @@ pub const MODEL_NAME_BYTES_MAX: usize = 512;
 /// Longest event, both as it came and as it was written, that a stream keeps as the form of later
 /// events.
 pub const FORM_BYTES_MAX: usize = 2 << 10;
+/// Longest head of a request that is kept, so that it is known when it comes again.
+pub const RECENT_HEAD_BYTES_MAX: usize = 4 << 10;
+/// Most heads that one event loop keeps for that.
+pub const RECENT_HEADS_MAX: usize = 16;
+/// Longest request or answer whose outline is learned.
+pub const OUTLINED_BYTES_MAX: usize = 128 << 10;
+/// Most bytes that stay the same in those whose outline is kept.
+pub const OUTLINE_BYTES_MAX: usize = 2 << 10;
+/// Most strings, numbers and places that change in them.
+pub const OUTLINE_GAPS_MAX: usize = 64;
 /// Most bytes of a stream held back before its first content.
 pub const HELD_BACK_BYTES_MAX: usize = 256 << 10;
 /// Most capacity that a buffer of a stream's machine keeps for the next stream, in bytes.

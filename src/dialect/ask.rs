@@ -17,9 +17,11 @@ mod arriving;
 mod attachments;
 mod edit;
 mod keys;
+mod like;
 
 pub use arriving::Arriving;
 pub use edit::{RequestEdits, edit_request, write_named};
+pub use like::AskOutlines;
 
 /// What a request asks for, as far as the router must know; spans are places in its body.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -134,19 +136,32 @@ pub enum AskFault {
 /// The body is not JSON, or lacks a member that every request has; the fault's text is for the
 /// caller.
 pub fn read_ask(dialect: Dialect, body: &[u8]) -> Result<Ask<'_>, AskFault> {
+    let text = text_of(body)?;
+    ask_within(body, &read_keys(dialect, text)?)
+}
+
+/// The body as text.
+fn text_of(body: &[u8]) -> Result<&str, AskFault> {
     // The standard library's check goes byte by byte through text that is not ASCII, and simdutf8's
     // check that can say where the fault is takes longer than this one.
-    let text = simdutf8::basic::from_utf8(body).map_err(|_| AskFault::NotUtf8 {
+    simdutf8::basic::from_utf8(body).map_err(|_| AskFault::NotUtf8 {
         at: std::str::from_utf8(body).map_or_else(|error| error.valid_up_to(), str::len),
-    })?;
-    let keys = Keys::of(dialect, text).map_err(|error| fault_of(&error))?;
+    })
+}
+
+fn read_keys(dialect: Dialect, text: &str) -> Result<Keys<'_>, AskFault> {
+    Keys::of(dialect, text).map_err(|error| fault_of(&error))
+}
+
+/// What the whole `body` with these keys asks for.
+fn ask_within<'a>(body: &'a [u8], keys: &Keys<'a>) -> Result<Ask<'a>, AskFault> {
     let prompt = Key::PROMPT.into_iter().filter_map(|key| keys.raw(key));
-    let prompt_bytes = prompt.map(|raw| prompt_bytes(dialect, raw.as_bytes()));
+    let prompt_bytes = prompt.map(|raw| prompt_bytes(keys.dialect, raw.as_bytes()));
     let content = Content {
         prompt_bytes: prompt_bytes.sum(),
         messages: keys.raw(Key::Messages).map(str::as_bytes),
     };
-    ask_of(body, &keys, &content)
+    ask_of(body, keys, &content)
 }
 
 /// What the router must know of the content that a model is to read.

@@ -33,6 +33,7 @@ mod ids;
 pub mod length;
 pub mod messages;
 pub mod names;
+pub mod outlines;
 pub mod overflow;
 pub mod parameters;
 pub mod passed_on;

@@ -4,6 +4,7 @@ use crate::base::limits::LABEL_BYTES_MAX;
 use crate::wire::head::Head;
 use crate::wire::known::Known;
 use crate::wire::plain::are_all;
+use crate::wire::scan::text;
 
 /// The values of a request's attribution headers. They never go to a provider.
 #[derive(Clone, Debug, Default)]
@@ -98,7 +99,7 @@ impl Label {
         match &self.0 {
             Text::Short { bytes, length } => {
                 let bytes = bytes.get(..usize::from(*length)).unwrap_or_default();
-                std::str::from_utf8(bytes).unwrap_or_default()
+                text::short(bytes).unwrap_or_default()
             }
             Text::Long(text) => text,
         }

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use crate::base::endpoint::Dialect;
 use crate::base::limits::{LOGGED_METHOD_BYTES_MAX, LOGGED_PATH_BYTES_MAX};
 use crate::wire::head::Head;
+use crate::wire::scan::text;
 
 /// Method and path of a request, stored in place, and its caller's address. Empty where no access
 /// line is written.
@@ -88,7 +89,7 @@ impl<const MAX: usize> Text<MAX> {
     /// The text up to the first byte that is not valid UTF-8; `None` where that leaves nothing.
     fn as_str(&self) -> Option<&str> {
         let bytes = self.bytes.get(..self.length)?;
-        let text = match std::str::from_utf8(bytes) {
+        let text = match text::short(bytes) {
             Ok(text) => text,
             Err(_) => bytes.utf8_chunks().next()?.valid(),
         };

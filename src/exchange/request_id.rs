@@ -3,6 +3,7 @@
 use crate::base::limits::REQUEST_ID_BYTES_MAX;
 use crate::exchange::masks::OwnMasks;
 use crate::wire::plain::are_all;
+use crate::wire::scan::text;
 
 /// A request's id: visible ASCII, so that it can stand in a header, a log line and JSON as it is.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -31,7 +32,7 @@ impl RequestId {
     /// The id as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        std::str::from_utf8(self.as_bytes()).unwrap_or_default()
+        text::short(self.as_bytes()).unwrap_or_default()
     }
 
     /// The id as bytes of visible ASCII. Nothing is checked, as it is for text.

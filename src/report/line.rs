@@ -126,7 +126,7 @@ impl Line<'_> {
     /// Adds a text.
     #[inline]
     pub fn text(mut self, key: &str, value: &str) -> Self {
-        self.key(key);
+        self.key_of_text(key);
         if !self.add_bare(value.as_bytes()) {
             self.add_text(value);
         }
@@ -137,7 +137,7 @@ impl Line<'_> {
     /// quotes.
     #[inline]
     pub fn ascii(mut self, key: &str, value: &[u8]) -> Self {
-        self.key(key);
+        self.key_of_text(key);
         if !self.add_bare(value) {
             self.add_text(std::str::from_utf8(value).unwrap_or_default());
         }
@@ -195,9 +195,14 @@ impl Line<'_> {
         let micros = u64::try_from(span.as_micros()).unwrap_or(u64::MAX);
         self.out
             .extend_from_slice(itoa::Buffer::new().format(micros / 1_000).as_bytes());
-        let mut fraction = *b".000";
-        digits(&mut fraction[1..], micros % 1_000);
-        self.out.extend_from_slice(&fraction);
+        // Four digits, of which the point takes the first one's place.
+        let mut fraction = itoa::Buffer::new();
+        let fraction = fraction.format(micros % 1_000 + 1_000).as_bytes();
+        if let Some([_, digits @ ..]) = fraction.first_chunk::<4>() {
+            let [tenths, hundredths, thousandths] = *digits;
+            self.out
+                .extend_from_slice(&[b'.', tenths, hundredths, thousandths]);
+        }
         self
     }
 
@@ -214,17 +219,19 @@ impl Line<'_> {
         }
     }
 
-    /// Adds a text that stands for itself, as nearly all do; returns false for any other.
+    /// Adds a text that stands for itself, as nearly all do, behind its key; returns false for any
+    /// other.
     #[inline(never)]
     fn add_bare(&mut self, value: &[u8]) -> bool {
-        let is_short = !value.is_empty() && value.len() <= LOG_VALUE_BYTES_MAX;
+        if value.is_empty() || value.len() > LOG_VALUE_BYTES_MAX {
+            return false;
+        }
         match self.format {
-            Format::Text if is_short && are_all(value, (b'!', b'~'), [b'"', b'\\', b'=']) => {
+            Format::Text if are_all(value, (b'!', b'~'), [b'"', b'\\', b'=']) => {
                 self.out.extend_from_slice(value);
                 true
             }
-            Format::Json if is_short && are_all(value, (b' ', b'~'), [b'"', b'\\']) => {
-                self.out.push(b'"');
+            Format::Json if are_all(value, (b' ', b'~'), [b'"', b'\\']) => {
                 self.out.extend_from_slice(value);
                 self.out.push(b'"');
                 true
@@ -233,12 +240,18 @@ impl Line<'_> {
         }
     }
 
+    /// Adds any text behind its key.
     #[cold]
     fn add_text(&mut self, value: &str) {
         let cut = bounded(value, LOG_VALUE_BYTES_MAX);
         match self.format {
             Format::Text if is_bare(cut) => self.out.extend_from_slice(cut.as_bytes()),
-            Format::Text | Format::Json => json_string(self.out, cut),
+            Format::Text => json_string(self.out, cut),
+            Format::Json => {
+                // Its quote is there already.
+                self.out.pop();
+                json_string(self.out, cut);
+            }
         }
     }
 
@@ -249,21 +262,58 @@ impl Line<'_> {
     #[inline(always)]
     fn key(&mut self, key: &str) {
         match self.format {
-            Format::Text => {
-                self.out.push(b' ');
-                self.out.extend_from_slice(key.as_bytes());
-                self.out.push(b'=');
+            Format::Text => self.start(b" ", key, b"="),
+            Format::Json => self.start(b",\"", key, b"\":"),
+        }
+    }
+
+    /// As [`Line::key`], with the quote before the text in JSON.
+    #[expect(
+        clippy::inline_always,
+        reason = "keys are copied word by word where their length is known"
+    )]
+    #[inline(always)]
+    fn key_of_text(&mut self, key: &str) {
+        match self.format {
+            Format::Text => self.start(b" ", key, b"="),
+            Format::Json => self.start(b",\"", key, b"\":\""),
+        }
+    }
+
+    /// Adds a key between two marks, in one piece where it is short.
+    #[expect(
+        clippy::inline_always,
+        reason = "keys are copied word by word where their length is known"
+    )]
+    #[inline(always)]
+    fn start<const B: usize, const E: usize>(
+        &mut self,
+        before: &[u8; B],
+        key: &str,
+        behind: &[u8; E],
+    ) {
+        // Keys come from the program, which has none that must be escaped.
+        debug_assert!(!key.contains(must_escape), "{key}");
+        let mut piece = [0; PIECE];
+        match piece.get_mut(..B + key.len() + E) {
+            Some(piece) => {
+                let (start, end) = (B, B + key.len());
+                piece[..start].copy_from_slice(before);
+                piece[start..end].copy_from_slice(key.as_bytes());
+                piece[end..].copy_from_slice(behind);
+                self.out.extend_from_slice(piece);
             }
-            Format::Json => {
-                // Keys come from the program, which has none that must be escaped.
-                debug_assert!(!key.contains(must_escape), "{key}");
-                self.out.extend_from_slice(b",\"");
-                self.out.extend_from_slice(key.as_bytes());
-                self.out.extend_from_slice(b"\":");
+            None => {
+                for part in [&before[..], key.as_bytes(), behind] {
+                    self.out.extend_from_slice(part);
+                }
             }
         }
     }
 }
+
+/// Bytes of a key that is added in one piece, its marks included.
+const PIECE: usize = 32;
 
 /// Whether a value can stand in a text line without quotes.
 fn is_bare(value: &str) -> bool {

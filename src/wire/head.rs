@@ -8,6 +8,7 @@ use std::ops::Range;
 pub use fault::HeadFault;
 pub use framing::Framing;
 pub use lines::Field;
+pub use recent::RecentHeads;
 
 use crate::base::limits::{ANSWER_HEAD_BYTES_MAX, REQUEST_HEAD_BYTES_MAX, TARGET_BYTES_MAX};
 use crate::wire::head::framing::{Expect, FieldFacts};
@@ -18,6 +19,7 @@ use crate::wire::scan::{self, BLOCK, Block};
 mod fault;
 mod framing;
 mod lines;
+mod recent;
 
 /// One parsed head: of a request or of an answer.
 #[derive(Debug, Default)]

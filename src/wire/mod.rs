@@ -14,6 +14,7 @@ pub mod json;
 pub mod known;
 pub mod multipart;
 pub mod needle;
+pub mod outline;
 pub mod path;
 pub mod plain;
 pub mod provider_error;

@@ -7,6 +7,7 @@ use std::ops::ControlFlow;
 
 pub mod brackets;
 pub mod lanes;
+pub mod text;
 
 /// Sixteen bytes that are compared at once.
 #[cfg(target_arch = "x86_64")]

@@ -117,50 +117,150 @@ impl Told {
     }
 
     fn walk(walk: &mut Walk<'_>, names: &Names) -> Result<Self, NotJson> {
-        let mut told = Self::default();
-        let mut read = Usage::default();
-        let mut total = Tokens::ZERO;
-        if !walk.enter(Bracket::Object)? {
-            return Ok(told);
-        }
-        let mut room = Vec::new();
-        while let Some(name) = walk.name()? {
-            // A comparison takes longer byte by byte, as a `match` makes it.
-            let name = name.read(&mut room);
-            if name == names.prompt {
-                read.prompt = count(&walk.value()?);
-            } else if name == names.completion {
-                read.completion = count(&walk.value()?);
-            } else if name == b"total_tokens" {
-                total = count(&walk.value()?);
-            } else if name == names.details {
-                each_detail(walk, |name, value| match name {
-                    b"cached_tokens" => read.cache_read = read.cache_read.max(count(value)),
-                    b"cache_write_tokens" => read.cache_write = count(value),
-                    _ => {}
-                })?;
-            } else if name == names.completion_details {
-                told.thinking = None;
-                each_detail(walk, |name, value| {
-                    if name == b"reasoning_tokens" {
-                        let is_told = value.kind == Kind::Number;
-                        told.thinking = is_told.then(|| count(value));
-                    }
-                })?;
-            } else if name == b"prompt_cache_hit_tokens" {
-                // DeepSeek's name for tokens read from a cache.
-                read.cache_read = read.cache_read.max(count(&walk.value()?));
-            } else {
-                walk.value()?;
-            }
-        }
-        if read.prompt.saturating_add(read.completion) > Tokens::ZERO {
-            read.take_total(total);
-            read.thinking = told.thinking;
-            told.usage = Some(read);
-        }
-        Ok(told)
+        let mut stated = Stated::default();
+        each_count(walk, names, |what, value| match value {
+            Some(value) if value.kind == Kind::Number => stated.take(what, number(value.text)),
+            Some(_) | None => stated.take_none(what),
+        })?;
+        Ok(stated.told())
     }
+}
+
+/// A count of a `usage` object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Count {
+    /// The prompt, the cached tokens included.
+    Prompt,
+    /// The completion.
+    Completion,
+    /// Both together.
+    Total,
+    /// What was read from a cache; of two such counts the larger one is meant.
+    CacheRead,
+    /// What was written to a cache.
+    CacheWrite,
+    /// What was thought.
+    Thinking,
+}
+
+/// The counts of a `usage` object, as they stand there.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Stated {
+    read: Usage,
+    total: Tokens,
+    thinking: Option<Tokens>,
+}
+
+impl Stated {
+    /// Takes in that this count is a number.
+    #[inline]
+    pub fn take(&mut self, what: Count, tokens: Tokens) {
+        match what {
+            Count::Prompt => self.read.prompt = tokens,
+            Count::Completion => self.read.completion = tokens,
+            Count::Total => self.total = tokens,
+            Count::CacheRead => self.read.cache_read = self.read.cache_read.max(tokens),
+            Count::CacheWrite => self.read.cache_write = tokens,
+            Count::Thinking => self.thinking = Some(tokens),
+        }
+    }
+
+    /// Takes in that this count is there and no number.
+    #[inline]
+    fn take_none(&mut self, what: Count) {
+        match what {
+            Count::Thinking => self.thinking = None,
+            _ => self.take(what, Tokens::ZERO),
+        }
+    }
+
+    /// What they tell.
+    #[inline]
+    #[must_use]
+    pub fn told(mut self) -> Told {
+        let is_counted = self.read.prompt.saturating_add(self.read.completion) > Tokens::ZERO;
+        self.read.thinking = self.thinking;
+        self.read.take_total(self.total);
+        Told {
+            usage: is_counted.then_some(self.read),
+            thinking: self.thinking,
+        }
+    }
+}
+
+/// Tells `take` of each count of the `usage` object that `usage` is, and of its value.
+///
+/// # Errors
+/// It is not JSON.
+pub fn each_stated(
+    usage: &Value<'_>,
+    spelling: Spelling,
+    mut take: impl FnMut(Count, &Value<'_>),
+) -> Result<(), NotJson> {
+    let names = match spelling {
+        Spelling::Chat => &CHAT_NAMES,
+        Spelling::Responses => &RESPONSES_NAMES,
+    };
+    each_count(&mut Walk::new(usage.text), names, |what, value| {
+        value.into_iter().for_each(|value| take(what, value));
+    })
+}
+
+/// Whose names the counts have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Spelling {
+    /// Those of chat completions.
+    Chat,
+    /// Those of Responses.
+    Responses,
+}
+
+/// Tells `take` of each count of the object that `walk` stands before, if it is one. A count
+/// without a value is one that holds no more, since another object of details has begun.
+#[inline]
+fn each_count<'a>(
+    walk: &mut Walk<'a>,
+    names: &Names,
+    mut take: impl FnMut(Count, Option<&Value<'a>>),
+) -> Result<(), NotJson> {
+    if !walk.enter(Bracket::Object)? {
+        return Ok(());
+    }
+    let mut room = Vec::new();
+    while let Some(name) = walk.name()? {
+        // A comparison takes longer byte by byte, as a `match` makes it.
+        let name = name.read(&mut room);
+        let what = if name == names.prompt {
+            Count::Prompt
+        } else if name == names.completion {
+            Count::Completion
+        } else if name == b"total_tokens" {
+            Count::Total
+        } else if name == names.details {
+            each_detail(walk, |name, value| match name {
+                b"cached_tokens" => take(Count::CacheRead, Some(value)),
+                b"cache_write_tokens" => take(Count::CacheWrite, Some(value)),
+                _ => {}
+            })?;
+            continue;
+        } else if name == names.completion_details {
+            take(Count::Thinking, None);
+            each_detail(walk, |name, value| {
+                if name == b"reasoning_tokens" {
+                    take(Count::Thinking, Some(value));
+                }
+            })?;
+            continue;
+        } else if name == b"prompt_cache_hit_tokens" {
+            // DeepSeek's name for tokens read from a cache.
+            Count::CacheRead
+        } else {
+            walk.value()?;
+            continue;
+        };
+        take(what, Some(&walk.value()?));
+    }
+    Ok(())
 }
 
 /// What a dialect calls the counts.
@@ -186,9 +286,9 @@ const RESPONSES_NAMES: Names = Names {
 };
 
 /// The members of an object of details, if it is one.
-fn each_detail(
-    walk: &mut Walk<'_>,
-    mut take: impl FnMut(&[u8], &Value<'_>),
+fn each_detail<'a>(
+    walk: &mut Walk<'a>,
+    mut take: impl FnMut(&[u8], &Value<'a>),
 ) -> Result<(), NotJson> {
     if walk.enter(Bracket::Object)? {
         let mut room = Vec::new();
@@ -208,9 +308,15 @@ pub fn count(value: &Value<'_>) -> Tokens {
     if value.kind != Kind::Number {
         return Tokens::ZERO;
     }
-    let told = match digits(value.text) {
+    number(value.text)
+}
+
+/// The count that a number is, as it is written; see [`count`].
+#[must_use]
+pub fn number(text: &[u8]) -> Tokens {
+    let told = match digits(text) {
         Some(told) => told,
-        None => match serde_json::from_slice::<f64>(value.text) {
+        None => match serde_json::from_slice::<f64>(text) {
             Ok(told) if told >= 1.0 => saturating_u64(told),
             Ok(_) | Err(_) => 0,
         },

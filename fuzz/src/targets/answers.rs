@@ -11,9 +11,10 @@ use infermux::testing::readers::dialect::responses::{
 };
 use infermux::testing::readers::dialect::shell::Wanted;
 use infermux::testing::readers::dialect::{
-    chat, errors, messages, overflow, passed_on, responses, topic,
+    chat, errors, messages, outlines::AnswerOutlines, overflow, passed_on, responses, topic,
 };
 use infermux::testing::readers::exchange::model_list::ModelList;
+use infermux::testing::readers::dialect::view::View;
 use infermux::testing::readers::wire::json::{elements, member};
 use infermux::testing::readers::wire::provider_error::ProviderError;
 use serde::de::IgnoredAny;
@@ -100,12 +101,30 @@ fn seen(body: &[u8]) {
     }
     for endpoint in endpoints {
         let _ = chat::seen(body, endpoint);
+        alike(endpoint, body, |body| chat::inspect(body, endpoint).ok());
     }
+    let response = |body: &[u8]| responses::inspect(body, KeyOwner::Infermux).ok();
+    alike(Endpoint::Responses, body, response);
     let _ = passed_on::usage_in(body);
     let _ = passed_on::asked(Endpoint::ImageGenerations, body);
     let _ = passed_on::asked(Endpoint::Speech, body);
     each_made(body, |id| assert!(id.len() <= body.len()));
     each_made_in_event(body, |id| assert!(id.len() <= body.len()));
+}
+
+/// What is known of answers by the outline of one is what their reader finds.
+fn alike(endpoint: Endpoint, body: &[u8], read: impl Fn(&[u8]) -> Option<View>) {
+    let Some(found) = read(body) else {
+        return;
+    };
+    let mut outlines = AnswerOutlines::default();
+    outlines.learn(endpoint, body, &found);
+    let [other, longer] = splits::changed(body);
+    for body in [body, &other, &longer] {
+        if let Some(view) = outlines.view(endpoint, body) {
+            assert_eq!(Some(view), read(body));
+        }
+    }
 }
 
 /// A whole answer that is told as a stream.

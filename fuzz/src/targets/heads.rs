@@ -14,7 +14,7 @@ use infermux::testing::readers::exchange::origin::Origin;
 use infermux::testing::readers::exchange::path_hint;
 use infermux::testing::readers::exchange::request::Request;
 use infermux::testing::readers::exchange::target;
-use infermux::testing::readers::wire::head::{Arrival, Asked, Head};
+use infermux::testing::readers::wire::head::{Arrival, Asked, Head, RecentHeads};
 use infermux::testing::readers::wire::known::Known;
 use infermux::testing::readers::wire::retry_after;
 
@@ -60,9 +60,24 @@ pub(super) const FIELDS: Target = Target {
     fronts: &[],
 };
 
+/// What is known of a head that was kept is what is read of it.
+fn recalled(bytes: &[u8], head: &Head) {
+    let mut heads = RecentHeads::default();
+    heads.keep(bytes, head);
+    let [other, longer] = splits::changed(bytes);
+    for bytes in [bytes, &other, &longer] {
+        let (mut known, mut read) = (Head::default(), Head::default());
+        if heads.recall(bytes, &mut known) {
+            assert_eq!(read.parse_request(bytes, 0), Ok(Arrival::Whole));
+            assert_eq!(format!("{known:?}"), format!("{read:?}"));
+        }
+    }
+}
+
 fn fields(bytes: &[u8]) {
     let mut head = Head::default();
     if head.parse_request(bytes, 0) == Ok(Arrival::Whole) {
+        recalled(bytes, &head);
         let address = IpAddr::V4(Ipv4Addr::LOCALHOST);
         let request = Request::read(&head, bytes, [1, 2], Instant::ZERO);
         assert!(!request.id.as_str().is_empty());

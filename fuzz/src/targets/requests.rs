@@ -3,7 +3,7 @@
 use infermux::testing::readers::base::endpoint::Dialect;
 use infermux::testing::readers::decide::affinity::By;
 use infermux::testing::readers::dialect::ask::{
-    Arriving, RequestEdits, edit_request, read_ask, write_named,
+    Arriving, AskOutlines, RequestEdits, edit_request, read_ask, write_named,
 };
 use infermux::testing::readers::dialect::messages::{estimate as messages_estimate, own_thoughts};
 use infermux::testing::readers::dialect::request::{
@@ -51,6 +51,12 @@ fn ask(bytes: &[u8]) {
         if let Some(arrived) = arriving.finish(body) {
             assert_eq!(arrived, read.clone().map(|ask| ask.into_owned()));
         }
+    }
+    let mut outlines = AskOutlines::default();
+    let [other, longer] = splits::changed(body);
+    for body in [body, body, &other, &longer] {
+        let alike = outlines.read_ask(dialect, body);
+        assert_eq!(alike, read_ask(dialect, body));
     }
     let Ok(ask) = read else {
         return;

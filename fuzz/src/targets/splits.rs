@@ -25,6 +25,20 @@ pub(super) fn seed_of(bytes: &[u8]) -> usize {
     usize::try_from(hash >> 33).unwrap_or_default()
 }
 
+/// `bytes`, with one byte, whose place they decide, in another's place; and the same with a digit
+/// or a letter more there.
+pub(super) fn changed(bytes: &[u8]) -> [Vec<u8>; 2] {
+    let seed = seed_of(bytes);
+    let place = seed % bytes.len().max(1);
+    let mut other = bytes.to_vec();
+    if let Some(byte) = other.get_mut(place) {
+        *byte = b"\"\\,:}10e a"[seed / 11 % 10];
+    }
+    let mut longer = bytes.to_vec();
+    longer.insert(place, b"07a"[seed / 13 % 3]);
+    [other, longer]
+}
+
 /// Most bytes that are read one by one.
 const FEW: usize = 400;
 

@@ -31,7 +31,7 @@ pub(super) enum Key {
 }
 
 impl Key {
-    const ALL: [Self; Self::Other as usize] = [
+    pub(super) const ALL: [Self; Self::Other as usize] = [
         Self::Model,
         Self::Stream,
         Self::StreamOptions,
@@ -173,6 +173,13 @@ impl<'a> Keys<'a> {
             values: [None; Key::Other as usize],
             twice: None,
             mistaken: None,
+        }
+    }
+
+    /// Sets the value of a key.
+    pub(super) fn set(&mut self, key: Key, value: Option<&'a str>) {
+        if let Some(slot) = self.values.get_mut(key as usize) {
+            *slot = value;
         }
     }
 

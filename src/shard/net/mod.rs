@@ -3,6 +3,7 @@
 //! A future with an operation in the ring is never dropped to stop it: the socket is shut down and
 //! the operation ends by itself ([`timers`]).
 
+mod at_once;
 pub mod bell;
 pub mod buffers;
 pub mod guarded;

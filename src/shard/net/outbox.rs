@@ -17,6 +17,7 @@ use monoio::io::{AsyncWriteRent, OwnedWriteHalf};
 use monoio::net::TcpStream;
 
 use crate::base::limits::SPARES_MAX;
+use crate::shard::net::at_once;
 use crate::shard::net::buffers::Buffers;
 use crate::shard::net::guarded;
 use crate::shard::net::part::Part;
@@ -238,7 +239,8 @@ impl SendSlot {
     /// Sends `part` with system calls of its own; returns the rest when the peer takes no more.
     fn send_now(&self, mut part: Part, buffers: &Buffers) -> Option<Part> {
         loop {
-            let sent = send_now(self.fd, part.next());
+            // The slot's half keeps the descriptor open.
+            let sent = at_once::send(self.fd, part.next());
             if matches!(&sent, Err(fault) if fault.kind() == io::ErrorKind::WouldBlock) {
                 return Some(part);
             }
@@ -342,15 +344,6 @@ async fn work(mailbox: Rc<Mailbox>) {
         let done = unsafe { &mut *stream.get() }.write(part).await;
         mailbox.done.set(Some(done));
     }
-}
-
-/// Sends as many bytes as the peer takes now.
-fn send_now(fd: RawFd, bytes: &[u8]) -> io::Result<usize> {
-    #[expect(unsafe_code, reason = "a descriptor is borrowed for one call")]
-    // SAFETY: the descriptor is that of a slot, whose half keeps it open.
-    let socket = unsafe { BorrowedFd::borrow_raw(fd) };
-    let flags = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
-    socket2::SockRef::from(&socket).send_with_flags(bytes, flags)
 }
 
 /// Up to so many sends of one turn are cheaper with system calls of their own than in the ring.

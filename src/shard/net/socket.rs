@@ -8,7 +8,7 @@
 use std::cell::{Cell, RefCell};
 use std::future::{Future, poll_fn};
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
+use std::os::fd::{AsRawFd, RawFd};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
@@ -18,6 +18,7 @@ use monoio::io::{AsyncReadRent, OwnedReadHalf, Splitable};
 use monoio::net::TcpStream;
 
 use crate::base::limits::{AT_ONCE_BYTES_MAX, STREAM_READ_BYTES};
+use crate::shard::net::at_once;
 use crate::shard::net::buffers::Buffers;
 use crate::shard::net::io::Io;
 use crate::shard::net::timers::Deadline;
@@ -303,18 +304,15 @@ async fn watch(
 
 /// Reads the bytes that are there, behind the content of `bytes`.
 fn receive(fd: RawFd, bytes: &mut Vec<u8>) -> io::Result<usize> {
+    let spare = bytes.spare_capacity_mut();
+    let room = spare.len().min(STREAM_READ_BYTES);
+    let count = at_once::receive(fd, &mut spare[..room])?;
     #[expect(unsafe_code, reason = "a buffer's spare room is not initialized")]
-    // SAFETY: the descriptor is open as long as the caller's stream. The kernel has written `count`
-    // bytes at the beginning of the spare room.
+    // SAFETY: the kernel has written `count` bytes at the beginning of the spare room.
     unsafe {
-        let socket = BorrowedFd::borrow_raw(fd);
-        let socket = socket2::SockRef::from(&socket);
-        let spare = bytes.spare_capacity_mut();
-        let room = spare.len().min(STREAM_READ_BYTES);
-        let count = socket.recv_with_flags(&mut spare[..room], libc::MSG_DONTWAIT)?;
         bytes.set_len(bytes.len() + count);
-        Ok(count)
     }
+    Ok(count)
 }
 
 /// The spare room behind a buffer's content.

@@ -364,7 +364,7 @@ async fn read_head(place: &Place, caller: &mut Caller, order: RequestOrder) -> R
         }
         if !caller.bytes.is_empty() {
             caller.prepare();
-            match caller.head.parse_request(&caller.bytes, seen) {
+            match parse(place, caller, seen) {
                 Ok(Arrival::Whole) => {
                     caller.socket.deadline.clear();
                     return Ok(());
@@ -404,6 +404,20 @@ async fn read_head(place: &Place, caller: &mut Caller, order: RequestOrder) -> R
             Ok(_) | Err(_) => return Err(Stop::Gone),
         }
     }
+}
+
+/// Parses the caller's bytes, of which the first `seen` hold no head's end, unless they begin with
+/// a head that came lately.
+fn parse(place: &Place, caller: &mut Caller, seen: usize) -> Result<Arrival, HeadFault> {
+    let mut heads = place.current().heads.borrow_mut();
+    if heads.recall(&caller.bytes, &mut caller.head) {
+        return Ok(Arrival::Whole);
+    }
+    let parsed = caller.head.parse_request(&caller.bytes, seen);
+    if parsed == Ok(Arrival::Whole) {
+        heads.keep(&caller.bytes, &caller.head);
+    }
+    parsed
 }
 
 /// Sets how long nothing of a request may come.

@@ -14,7 +14,7 @@ use crate::base::tokens::Tokens;
 
 use crate::decide::eligible::Eligible;
 use crate::decide::outcome::{Outcome, Verdict};
-use crate::dialect::ask::{Ask, read_ask};
+use crate::dialect::ask::Ask;
 use crate::exchange::refusal::Refusal;
 use crate::exchange::request::Request;
 use crate::exchange::target::Target;
@@ -97,7 +97,10 @@ async fn infer(
         None => Rc::new(caller.bytes[..at.start].to_vec()),
     };
     let read = match &small {
-        Some(message) => read_ask(endpoint.dialect(), &message[at.clone()]),
+        Some(message) => {
+            let mut asks = shard.asks.borrow_mut();
+            asks.read_ask(endpoint.dialect(), &message[at.clone()])
+        }
         None => ask::read_large(shard, caller, endpoint.dialect(), body).await?,
     };
     let mut ask = read.map_err(|fault| Unserved::Invalid(fault.to_string()))?;

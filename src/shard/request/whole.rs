@@ -252,7 +252,14 @@ fn as_it_is(view: View) -> Answer {
 /// Inspects an answer in the caller's own dialect.
 fn inspect_now(attempt: &Attempt<'_, '_>, up: &mut Upstream) -> Result<Answer, AnswerFault> {
     attempt.crossing().masks.mask_answer(up.body_mut());
-    view(attempt.own_endpoint(), up.body(), attempt.key).map(as_it_is)
+    let (shard, id) = (attempt.job.shard, attempt.candidate().provider);
+    let (endpoint, body) = (attempt.own_endpoint(), up.body());
+    if let Some(view) = shard.outlined(id, endpoint, body) {
+        return Ok(as_it_is(view));
+    }
+    let view = view(endpoint, body, attempt.key)?;
+    shard.note_outline(id, endpoint, body, &view);
+    Ok(as_it_is(view))
 }
 
 /// As [`inspect_now`], for a large answer: a helper thread does it. The request waits for that,

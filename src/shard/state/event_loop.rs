@@ -5,11 +5,15 @@ use std::ops::Deref;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use crate::base::endpoint::Endpoint;
 use crate::base::ids::{ProviderId, ShardId};
 use crate::base::limits::RELAYS_KEPT_MAX;
 use crate::base::random::Random;
 use crate::decide::ewma::Ewma;
+use crate::dialect::ask::AskOutlines;
 use crate::dialect::chat::lessons::{Keys, Lessons};
+use crate::dialect::outlines::AnswerOutlines;
+use crate::dialect::view::View;
 use crate::exchange::door::Door;
 use crate::exchange::refusal::Connection;
 use crate::link::buffered::Lease;
@@ -32,6 +36,7 @@ use crate::shard::state::meters::Meters;
 use crate::shard::state::relay::Spare;
 use crate::shard::state::reports::Reports;
 use crate::sys::entropy;
+use crate::wire::head::RecentHeads;
 
 /// Takes the facts, counters and log lines of one event loop.
 pub struct Outlets {
@@ -57,6 +62,10 @@ pub struct Loop {
     pub io: Io,
     /// Callers' keys, limits and budgets, as it saw them last.
     pub held_callers: HeldCallers,
+    /// The latest heads of callers' requests.
+    pub heads: RefCell<RecentHeads>,
+    /// What the bodies of the latest requests looked like.
+    pub asks: RefCell<AskOutlines>,
     /// Idle connections to providers.
     pub pool: Pool,
     /// For choices and request ids.
@@ -99,6 +108,8 @@ pub(super) struct Known {
     pub(super) lacks_responses: Option<u64>,
     /// Other keys that it was seen to refuse, by model.
     lessons: Lessons,
+    /// What its latest answers looked like.
+    outlines: AnswerOutlines,
 }
 
 impl Deref for Loop {
@@ -121,6 +132,8 @@ impl Loop {
             door,
             io: Io::new(driver, lease),
             held_callers: HeldCallers::new(&common.callers),
+            heads: RefCell::default(),
+            asks: RefCell::default(),
             pool: Pool::new(common.upstream_room),
             random: RefCell::new(Random::new(entropy::seed())),
             reports: Rc::new(Reports::new(id, progress, to.reporter)),
@@ -229,6 +242,19 @@ impl Loop {
     /// Notes that `provider` refuses these keys for `model`.
     pub fn leave_out(&self, provider: ProviderId, model: &str, keys: Keys) {
         self.learn(provider, |known| known.lessons.learn(model, keys));
+    }
+
+    /// What the router must know of an answer of `provider`, if it is like one that was
+    /// [noted](Self::note_outline).
+    #[must_use]
+    pub fn outlined(&self, provider: ProviderId, to: Endpoint, body: &[u8]) -> Option<View> {
+        let mut known = self.known.borrow_mut();
+        known.get_mut(provider.index())?.outlines.view(to, body)
+    }
+
+    /// Notes what an answer of `provider` looks like, of which a reader has found this.
+    pub fn note_outline(&self, provider: ProviderId, to: Endpoint, body: &[u8], found: &View) {
+        self.learn(provider, |known| known.outlines.learn(to, body, found));
     }
 
     /// A random place in a list of any length: event loops should not all begin at the same one.

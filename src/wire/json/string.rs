@@ -136,10 +136,7 @@ fn mark_end(text: &[u8], mark: usize) -> ControlFlow<StringPiece, usize> {
     }
 }
 
-/// Where the string whose inside begins at `at` ends, at its closing quote, and how long its text
-/// is; `None`: the string is empty, or holds a character that no string may hold, such as a line
-/// break, which would end the event's line. `mark` finds the first quote, backslash or control
-/// character from a place on, or the input's end.
+/// As [`inside_end`]; `None` also where the string is empty.
 #[expect(
     clippy::inline_always,
     reason = "its instructions are those of what calls it"
@@ -151,21 +148,38 @@ pub fn text_end(
     start: usize,
     mark: impl Fn(&[u8], usize) -> usize,
 ) -> Option<(usize, usize)> {
+    inside_end(input, start, mark).filter(|(end, _)| *end > start)
+}
+
+/// Where the string whose inside begins at `start` ends, at its closing quote, and how long its
+/// text is; `None`: the string holds what no string may hold: an escape that there is not, or a
+/// character such as a line break, which would end an event's line. `mark` finds the first quote,
+/// backslash or control character from a place on, or the input's end.
+#[expect(
+    clippy::inline_always,
+    reason = "its instructions are those of what calls it"
+)]
+#[inline(always)]
+#[must_use]
+pub fn inside_end(
+    input: &[u8],
+    start: usize,
+    mark: impl Fn(&[u8], usize) -> usize,
+) -> Option<(usize, usize)> {
     let (mut at, mut saved) = (start, 0);
     loop {
         at = mark(input, at);
         if input.get(at) == Some(&b'"') {
-            break;
+            return Some((at, at - start - saved));
         }
         let long = match (input.get(at)?, input.get(at + 1)?) {
             (b'\\', b'u') if input.get(at + 2..at + 6)?.iter().all(u8::is_ascii_hexdigit) => 6,
-            (b'\\', b' '..=b't' | b'v'..) => 2,
+            (b'\\', byte) if SHORT_ESCAPES[usize::from(*byte)] => 2,
             _ => return None,
         };
         at += long;
         saved += long - 1;
     }
-    (at > start).then(|| (at, at - start - saved))
 }
 
 /// Length in bytes from which a string counts as long.

@@ -25,6 +25,18 @@ pub trait Reading {
 /// Reads with the instructions that this processor has.
 #[inline]
 pub fn read<R: Reading>(reading: R) -> R::End {
+    read_with::<R, false>(reading)
+}
+
+/// As [`read`], for readings that compare with few bytes at a time, behind which there are
+/// [`LOOK`] more.
+#[inline]
+pub fn read_in_looks<R: Reading>(reading: R) -> R::End {
+    read_with::<R, true>(reading)
+}
+
+#[inline]
+fn read_with<R: Reading, const IN_LOOKS: bool>(reading: R) -> R::End {
     #[cfg(target_arch = "x86_64")]
     if std::arch::is_x86_feature_detected!("avx2") {
         #[expect(
@@ -32,14 +44,14 @@ pub fn read<R: Reading>(reading: R) -> R::End {
             reason = "the instructions are there, as has just been asked"
         )]
         // SAFETY: this processor has AVX2.
-        return unsafe { read_avx2(reading) };
+        return unsafe { read_avx2::<R, IN_LOOKS>(reading) };
     }
     reading.read(goes_on, mark)
 }
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2")]
-fn read_avx2<R: Reading>(reading: R) -> R::End {
+fn read_avx2<R: Reading, const IN_LOOKS: bool>(reading: R) -> R::End {
     use core::arch::x86_64::{
         __m256i, _mm256_cmpeq_epi8, _mm256_loadu_si256, _mm256_min_epu8, _mm256_movemask_epi8,
         _mm256_or_si256, _mm256_set1_epi8,
@@ -66,9 +78,35 @@ fn read_avx2<R: Reading>(reading: R) -> R::End {
         places(_mm256_or_si256(is_either, is_control))
     };
     reading.read(
-        |text, at, known, range| goes_on_by(alike, text.get(at..), known.get(range)),
+        |text, at, known, range| {
+            if IN_LOOKS && let Some(goes_on) = goes_on_in_a_look(alike, (text, at), known, &range) {
+                return goes_on;
+            }
+            goes_on_by(alike, text.get(at..), known.get(range))
+        },
         |text, at| super::find_half(text, at, marks),
     )
+}
+
+/// As [`goes_on_by`], for a few bytes of `known`, behind which there are more, as there are in the
+/// text: all are told in one look. `None`: there are too many, or too few behind them.
+#[cfg(target_arch = "x86_64")]
+#[expect(
+    clippy::inline_always,
+    reason = "its instructions are those of what calls it"
+)]
+#[inline(always)]
+fn goes_on_in_a_look(
+    alike: impl Fn(&[u8; HALF], &[u8; HALF]) -> u32,
+    (text, at): (&[u8], usize),
+    known: &[u8],
+    range: &Range<usize>,
+) -> Option<bool> {
+    let (text, behind) = (text.get(at..)?, known.get(range.start..)?);
+    let (one, other) = (text.first_chunk()?, behind.first_chunk()?);
+    let len = range.len();
+    let is_short = len <= HALF && len <= behind.len();
+    is_short.then(|| (!alike(one, other)).trailing_zeros() as usize >= len)
 }
 
 /// Whether `text` begins with `known`. `alike` tells the places where two times thirty-two bytes
@@ -122,6 +160,9 @@ fn mark(text: &[u8], at: usize) -> usize {
     found.unwrap_or(text.len())
 }
 
+/// So many bytes behind those that are compared let a few be compared in one look.
+pub const LOOK: usize = 32;
+
 /// Bytes that AVX2 compares at once.
 #[cfg(target_arch = "x86_64")]
 const HALF: usize = super::HALF;
@@ -168,7 +209,9 @@ mod tests {
             text[at..].starts_with(&known[range.clone()]),
             marked.map_or(text.len(), |step| at + step),
         );
-        assert_eq!(read(both()), expected, "{text:?} {at} {known:?} {range:?}");
+        for found in [read(both()), read_in_looks(both())] {
+            assert_eq!(found, expected, "{text:?} {at} {known:?} {range:?}");
+        }
         assert_eq!(both().read(goes_on, mark), expected);
     }
 
