@@ -1,5 +1,6 @@
 //! Writes JSON: members and elements with their commas, and copied text without white space.
 
+use crate::base::tokens::Tokens;
 use crate::wire::json::{self, string};
 
 /// An object or array being written; [`end`](Self::end) closes it.
@@ -39,6 +40,11 @@ impl<'o> Composer<'o> {
         }
     }
 
+    /// What is being written, for the rest of what was begun elsewhere.
+    pub(super) const fn rest(&mut self) -> &mut Vec<u8> {
+        self.out
+    }
+
     /// Begins an element; its text is to be appended to the result.
     pub(super) fn element(&mut self) -> &mut Vec<u8> {
         if !std::mem::replace(&mut self.is_empty, false) {
@@ -68,6 +74,14 @@ impl<'o> Composer<'o> {
         }
     }
 
+    /// Adds a member whose value is this text, which needs no escapes.
+    pub(super) fn word(&mut self, name: &str, value: &str) {
+        let out = self.member(name);
+        out.push(b'"');
+        out.extend_from_slice(value.as_bytes());
+        out.push(b'"');
+    }
+
     /// Adds a string.
     pub(super) fn string(&mut self, name: &str, value: &str) {
         json::write_string(value, self.member(name));
@@ -81,6 +95,15 @@ impl<'o> Composer<'o> {
     /// Closes the object or array.
     pub(super) fn end(self) {
         self.out.push(self.closing);
+    }
+}
+
+/// Appends counts, each behind the text that stands before it.
+pub(super) fn counts(counts: &[(&[u8], Tokens)], out: &mut Vec<u8>) {
+    let mut digits = itoa::Buffer::new();
+    for (before, count) in counts {
+        out.extend_from_slice(before);
+        out.extend_from_slice(digits.format(count.get()).as_bytes());
     }
 }
 

@@ -48,12 +48,18 @@ pub(super) fn read_all<'a, const N: usize>(
 
 /// The elements of an array.
 pub(super) fn list<'a>(value: &Value<'a>) -> Result<Vec<Value<'a>>, Unsupported> {
+    elements(value)?.collect()
+}
+
+/// The elements of an array, one after the other.
+pub(super) fn elements<'a>(
+    value: &Value<'a>,
+) -> Result<impl Iterator<Item = Result<Value<'a>, Unsupported>> + use<'a>, Unsupported> {
     if value.kind != Kind::Array {
         return Err(Unsupported::new("", "is not a list"));
     }
-    json::elements(value.text)
-        .collect::<Result<_, _>>()
-        .map_err(|_| Unsupported::new("", "is not valid JSON"))
+    let fault = |_| Unsupported::new("", "is not valid JSON");
+    Ok(json::elements(value.text).map(move |element| element.map_err(fault)))
 }
 
 /// The text with its quotes of a member that must be a string.

@@ -5,7 +5,30 @@
 use memchr::memchr;
 use serde::de::IgnoredAny;
 
-use crate::wire::json::{NotJson, Value, string};
+use crate::wire::json::check::is_json;
+use crate::wire::json::{NotJson, Value, Walk, string};
+
+/// What `strictly` reads of `text` in a walk to its end; where that finds a fault, as it does in
+/// text that is nested too deep, what `any` reads of text that is JSON.
+///
+/// # Errors
+/// The text is not JSON, or not what is looked for.
+pub(super) fn walked<'a, T>(
+    text: &'a [u8],
+    strictly: impl FnOnce(Walk<'a, true>) -> Result<T, NotJson>,
+    any: impl FnOnce(Walk<'a>) -> Result<T, NotJson>,
+) -> Result<T, NotJson> {
+    if simdutf8::basic::from_utf8(text).is_ok()
+        && let Ok(read) = strictly(Walk::strict(text))
+    {
+        return Ok(read);
+    }
+    if is_json(text) {
+        any(Walk::new(text))
+    } else {
+        Err(NotJson { at: 0 })
+    }
+}
 
 /// The inside of a string, escapes as written.
 ///
@@ -27,6 +50,12 @@ pub(super) fn string<'a>(value: &Value<'a>) -> Result<&'a [u8], NotJson> {
 /// Whether `inner`, which has no control character and no unescaped quote, is the inside of a
 /// string.
 pub(super) fn is_inside(inner: &[u8]) -> bool {
+    // The loop has no early exit, so that the compiler looks at many bytes at a time.
+    let is_plain = |all, byte: &u8| all & byte.is_ascii() & (*byte != b'\\');
+    inner.iter().fold(true, is_plain) || is_inside_with_care(inner)
+}
+
+fn is_inside_with_care(inner: &[u8]) -> bool {
     has_good_escapes(inner) && std::str::from_utf8(inner).is_ok()
 }
 

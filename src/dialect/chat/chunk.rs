@@ -78,8 +78,12 @@ pub(super) struct Call<'a> {
 impl<'a> Chunk<'a> {
     /// Reads the object that `data` holds.
     pub(super) fn read(data: &'a [u8]) -> Result<Self, NotJson> {
+        Self::walk(Walk::new(data))
+    }
+
+    /// Reads the object that `walk` stands before, to the end of the text.
+    pub(super) fn walk<const STRICT: bool>(mut walk: Walk<'a, STRICT>) -> Result<Self, NotJson> {
         let (mut chunk, mut room) = (Self::default(), Vec::new());
-        let mut walk = Walk::new(data);
         if !walk.enter(Bracket::Object)? {
             return Err(NotJson { at: 0 });
         }
@@ -142,7 +146,10 @@ impl<'a> Chunk<'a> {
         }));
     }
 
-    fn read_choices(&mut self, walk: &mut Walk<'a>) -> Result<(), NotJson> {
+    fn read_choices<const STRICT: bool>(
+        &mut self,
+        walk: &mut Walk<'a, STRICT>,
+    ) -> Result<(), NotJson> {
         (self.has_choices, self.choice) = (false, None);
         if !walk.enter(Bracket::Array)? {
             return Ok(());
@@ -159,7 +166,7 @@ impl<'a> Chunk<'a> {
 
 impl<'a> Choice<'a> {
     /// Reads the next choice of `walk`; `None`: it is another than the first.
-    fn read(walk: &mut Walk<'a>) -> Result<Option<Self>, NotJson> {
+    fn read<const STRICT: bool>(walk: &mut Walk<'a, STRICT>) -> Result<Option<Self>, NotJson> {
         let (mut choice, mut room) = (Self::default(), Vec::new());
         let mut is_first = true;
         if !walk.enter(Bracket::Object)? {
@@ -212,7 +219,7 @@ impl<'a> Choice<'a> {
 }
 
 impl<'a> Said<'a> {
-    fn read(walk: &mut Walk<'a>) -> Result<Self, NotJson> {
+    fn read<const STRICT: bool>(walk: &mut Walk<'a, STRICT>) -> Result<Self, NotJson> {
         let (mut said, mut room) = (Self::default(), Vec::new());
         if !walk.enter(Bracket::Object)? {
             return Ok(said);

@@ -10,6 +10,7 @@ use crate::dialect::names::Names;
 use crate::dialect::prompt::Input;
 use crate::dialect::shell::plan::Wanted;
 use crate::dialect::signature::ThoughtField;
+use crate::dialect::verbatim;
 use crate::wire::json::check::is_json;
 use crate::wire::json::{self, Kind, NotJson, Value};
 use crate::wire::stream_fault::StreamFault;
@@ -20,11 +21,9 @@ use crate::wire::usage::Told;
 /// # Errors
 /// The body is no completion, and another provider may be tried.
 pub fn read<'a>(body: &'a [u8], wanted: &Wanted<'_>) -> Result<Answer<'a>, AnswerFault> {
-    // Copied parts of the body must be valid JSON, and the reader does not validate.
-    if !is_json(body) {
-        return Err(AnswerFault::Malformed);
-    }
-    let chunk = Chunk::read(body).map_err(|NotJson { .. }| AnswerFault::Malformed)?;
+    // Copied parts of the body must be valid JSON.
+    let chunk = verbatim::walked(body, Chunk::walk, Chunk::walk);
+    let chunk = chunk.map_err(|NotJson { .. }| AnswerFault::Malformed)?;
     if chunk.error.is_some() {
         return Err(AnswerFault::Error);
     }

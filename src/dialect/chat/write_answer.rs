@@ -11,24 +11,23 @@ use crate::dialect::prompt::Input;
 /// `caller_model` is the caller's name for the model, a JSON string with its quotes; `created` is
 /// the time of the answer in Unix seconds.
 pub fn write(answer: &Answer<'_>, caller_model: &[u8], created: u64, out: &mut Vec<u8>) {
-    let mut completion = Composer::object(out);
-    completion.raw("id", answer.id.unwrap_or(b"\"\""));
-    completion.string("object", "chat.completion");
-    completion.number("created", created);
-    completion.raw("model", caller_model);
-    let mut choices = Composer::array(completion.member("choices"));
-    let mut choice = Composer::object(choices.element());
-    choice.number("index", 0);
-    write_message(answer, choice.member("message"));
-    choice.raw("logprobs", b"null");
+    out.extend_from_slice(br#"{"id":"#);
+    out.extend_from_slice(answer.id.unwrap_or(b"\"\""));
+    out.extend_from_slice(br#","object":"chat.completion","created":"#);
+    out.extend_from_slice(itoa::Buffer::new().format(created).as_bytes());
+    out.extend_from_slice(br#","model":"#);
+    out.extend_from_slice(caller_model);
+    out.extend_from_slice(br#","choices":[{"index":0,"message":"#);
+    write_message(answer, out);
+    out.extend_from_slice(br#","logprobs":null,"finish_reason":""#);
     let has_calls = !answer.calls.is_empty();
-    choice.string("finish_reason", finish_reason(answer.stop, has_calls));
-    choice.end();
-    choices.end();
+    out.extend_from_slice(finish_reason(answer.stop, has_calls).as_bytes());
+    out.extend_from_slice(br#""}]"#);
     if let Some(told) = &answer.usage {
-        usage::write(told, answer.thinking, None, completion.member("usage"));
+        out.extend_from_slice(br#","usage":"#);
+        usage::write(told, answer.thinking, None, out);
     }
-    completion.end();
+    out.push(b'}');
 }
 
 /// OpenAI's word for the reason why the model stopped.
@@ -42,15 +41,15 @@ const fn finish_reason(stop: Option<Stop>, has_calls: bool) -> &'static str {
 }
 
 fn write_message(answer: &Answer<'_>, out: &mut Vec<u8>) {
-    let mut message = Composer::object(out);
-    message.string("role", "assistant");
-    let content = message.member("content");
+    out.extend_from_slice(br#"{"role":"assistant","content":"#);
     if answer.texts.is_empty() {
-        content.extend_from_slice(b"null");
+        out.extend_from_slice(b"null");
     } else {
-        write_joined(&answer.texts, content);
+        write_joined(&answer.texts, out);
     }
-    message.raw("refusal", answer.refusal.unwrap_or(b"null"));
+    out.extend_from_slice(br#","refusal":"#);
+    out.extend_from_slice(answer.refusal.unwrap_or(b"null"));
+    let mut message = Composer::within(out);
     if answer.thoughts.iter().any(|text| text.len() > 2) {
         write_joined(&answer.thoughts, message.member("reasoning_content"));
     }
@@ -67,7 +66,7 @@ fn write_message(answer: &Answer<'_>, out: &mut Vec<u8>) {
 fn write_call(call: &Call<'_>, out: &mut Vec<u8>) {
     let mut written = Composer::object(out);
     written.raw("id", call.id.unwrap_or(b"\"\""));
-    written.string("type", "function");
+    written.word("type", "function");
     let mut function = Composer::object(written.member("function"));
     function.raw("name", &call.name);
     let (Input::Object(input) | Input::Other(input)) = &call.input;

@@ -2,25 +2,24 @@
 
 use std::borrow::Cow;
 
+use crate::base::few::Few;
 use crate::base::tokens::Tokens;
 use crate::dialect::answer::{Answer, AnswerFault, Call};
 use crate::dialect::compose::between_quotes;
 use crate::dialect::event::Stop;
 use crate::dialect::messages::usage::Counters;
 use crate::dialect::prompt::Input;
-use crate::wire::json::check::is_json;
-use crate::wire::json::{self, Kind, NotJson, Value};
+use crate::dialect::verbatim;
+use crate::wire::json::{self, Bracket, Kind, NotJson, Value, Walk};
 
 /// Reads the body of an answer of status 2xx.
 ///
 /// # Errors
 /// The body is no message, and another provider may be tried.
 pub fn read(body: &[u8]) -> Result<Answer<'_>, AnswerFault> {
-    // Copied parts of the body must be valid JSON, and the reader does not validate.
-    if !is_json(body) {
-        return Err(AnswerFault::Malformed);
-    }
-    let message = Message::of(body)?;
+    // Copied parts of the body must be valid JSON.
+    let message = verbatim::walked(body, Message::walk, Message::walk);
+    let message = message.map_err(|NotJson { .. }| AnswerFault::Malformed)?;
     if message.is_error
         || message
             .stop_reason
@@ -28,10 +27,7 @@ pub fn read(body: &[u8]) -> Result<Answer<'_>, AnswerFault> {
     {
         return Err(AnswerFault::Error);
     }
-    let content = message
-        .content
-        .filter(|content| content.kind == Kind::Array);
-    let content = content.ok_or(AnswerFault::NoContent)?;
+    let content = message.content.as_ref().ok_or(AnswerFault::NoContent)?;
     let stop = message.stop_reason.map(|reason| stop_of(&reason.word()));
     let explanation = || json::member(message.details?.text, b"explanation");
     let refusal = explanation().filter(|_| stop == Some(Stop::Refusal));
@@ -45,9 +41,8 @@ pub fn read(body: &[u8]) -> Result<Answer<'_>, AnswerFault> {
         thinking: counters.and_then(|counters| counters.thinking()),
         ..Answer::default()
     };
-    for block in json::elements(content.text) {
-        let block = block.map_err(|NotJson { .. }| AnswerFault::Malformed)?;
-        add(&block, &mut answer)?;
+    for block in content.as_slice() {
+        add(block, &mut answer)?;
     }
     Ok(answer)
 }
@@ -68,7 +63,8 @@ pub(super) fn stop_of(stop_reason: &[u8]) -> Stop {
 #[derive(Default)]
 struct Message<'a> {
     id: Option<&'a [u8]>,
-    content: Option<Value<'a>>,
+    /// The blocks of a list.
+    content: Option<Few<Block<'a>, 2>>,
     stop_reason: Option<Value<'a>>,
     stop_sequence: Option<&'a [u8]>,
     details: Option<Value<'a>>,
@@ -77,31 +73,48 @@ struct Message<'a> {
 }
 
 impl<'a> Message<'a> {
-    fn of(body: &'a [u8]) -> Result<Self, AnswerFault> {
+    fn walk<const STRICT: bool>(mut walk: Walk<'a, STRICT>) -> Result<Self, NotJson> {
         let (mut message, mut room) = (Self::default(), Vec::new());
-        for member in json::members(body) {
-            let member = member.map_err(|NotJson { .. }| AnswerFault::Malformed)?;
-            let value = member.value;
-            match member.name.read(&mut room) {
-                b"id" => message.id = string(&value),
-                b"content" => message.content = Some(value),
-                b"stop_reason" => message.stop_reason = Some(value),
-                b"stop_sequence" => message.stop_sequence = string(&value),
-                b"stop_details" => message.details = Some(value),
-                b"usage" if value.kind == Kind::Object => {
-                    message.counters = Some(Counters::read(&value));
+        if !walk.enter(Bracket::Object)? {
+            return Err(NotJson { at: 0 });
+        }
+        while let Some(name) = walk.name()? {
+            match name.read(&mut room) {
+                b"id" => message.id = string(&walk.value()?),
+                b"content" => message.content = read_content(&mut walk)?,
+                b"stop_reason" => message.stop_reason = Some(walk.value()?),
+                b"stop_sequence" => message.stop_sequence = string(&walk.value()?),
+                b"stop_details" => message.details = Some(walk.value()?),
+                b"usage" => {
+                    let mut counters = Counters::default();
+                    if counters.walk(&mut walk)? {
+                        message.counters = Some(counters);
+                    }
                 }
-                b"error" => message.is_error = !value.is_blank(),
-                _ => {}
+                b"error" => message.is_error = !walk.value()?.is_blank(),
+                _ => drop(walk.value()?),
             }
         }
-        Ok(message)
+        walk.end().map(|()| message)
     }
+}
+
+fn read_content<'a, const STRICT: bool>(
+    walk: &mut Walk<'a, STRICT>,
+) -> Result<Option<Few<Block<'a>, 2>>, NotJson> {
+    if !walk.enter(Bracket::Array)? {
+        return Ok(None);
+    }
+    let mut content = Few::default();
+    while walk.element()? {
+        content.push(Block::walk(walk)?);
+    }
+    Ok(Some(content))
 }
 
 /// A block of content; of several members with one name, the last counts. Strings keep their
 /// quotes; a member that should be a string and is none counts as absent.
-#[derive(Default)]
+#[derive(Clone, Copy, Default)]
 struct Block<'a> {
     kind: BlockKind,
     text: Option<&'a [u8]>,
@@ -113,7 +126,7 @@ struct Block<'a> {
     input: Option<Value<'a>>,
 }
 
-#[derive(Default)]
+#[derive(Clone, Copy, Default)]
 enum BlockKind {
     Text,
     Thinking,
@@ -123,11 +136,14 @@ enum BlockKind {
 }
 
 impl<'a> Block<'a> {
-    fn read(block: &Value<'a>) -> Self {
+    fn walk<const STRICT: bool>(walk: &mut Walk<'a, STRICT>) -> Result<Self, NotJson> {
         let (mut read, mut room) = (Self::default(), Vec::new());
-        for member in json::members(block.text).map_while(Result::ok) {
-            let value = member.value;
-            match member.name.read(&mut room) {
+        if !walk.enter(Bracket::Object)? {
+            return Ok(read);
+        }
+        while let Some(name) = walk.name()? {
+            let value = walk.value()?;
+            match name.read(&mut room) {
                 b"type" => read.kind = value.known(BlockKind::of).unwrap_or_default(),
                 b"text" => read.text = string(&value),
                 b"thinking" => read.thinking = string(&value),
@@ -138,7 +154,7 @@ impl<'a> Block<'a> {
                 _ => {}
             }
         }
-        read
+        Ok(read)
     }
 }
 
@@ -155,8 +171,7 @@ impl BlockKind {
 
 /// Adds a block. Kinds of blocks that are not listed belong to the provider itself, such as tools
 /// that its server runs, and their results.
-fn add<'a>(block: &Value<'a>, answer: &mut Answer<'a>) -> Result<(), AnswerFault> {
-    let block = Block::read(block);
+fn add<'a>(block: &Block<'a>, answer: &mut Answer<'a>) -> Result<(), AnswerFault> {
     match block.kind {
         BlockKind::Text => {
             let text = block.text.ok_or(AnswerFault::Malformed)?;

@@ -49,7 +49,6 @@ impl Stopped {
             (Some(Stop::End | Stop::ToolUse) | None, None) if has_calls => "tool_use",
             (Some(Stop::End | Stop::ToolUse) | None, None) => "end_turn",
         };
-        let quoted = |text: &[u8]| [b"\"", text, b"\""].concat();
         let sequence = self
             .sequence
             .as_deref()
@@ -57,16 +56,25 @@ impl Stopped {
         out.extend_from_slice(b"\"stop_reason\":\"");
         out.extend_from_slice(reason.as_bytes());
         out.extend_from_slice(b"\",\"stop_sequence\":");
-        out.extend_from_slice(&sequence.map_or(b"null".to_vec(), quoted));
+        write_quoted(sequence, out);
         if self.reason == Some(Stop::Refusal) {
             out.extend_from_slice(b",\"stop_details\":");
             let mut details = Composer::object(out);
-            details.string("type", "refusal");
+            details.word("type", "refusal");
             details.raw("category", b"null");
-            let explanation = Some(&self.explanation).filter(|text| !text.is_empty());
-            let explanation = explanation.map_or(b"null".to_vec(), |text| quoted(text));
-            details.raw("explanation", &explanation);
+            let explanation = Some(&*self.explanation).filter(|text| !text.is_empty());
+            write_quoted(explanation, details.member("explanation"));
             details.end();
         }
     }
+}
+
+/// Appends a string with this inside, or `null`.
+fn write_quoted(inside: Option<&[u8]>, out: &mut Vec<u8>) {
+    let Some(inside) = inside else {
+        return out.extend_from_slice(b"null");
+    };
+    out.push(b'"');
+    out.extend_from_slice(inside);
+    out.push(b'"');
 }

@@ -1,7 +1,7 @@
 //! The usage that an Anthropic message states.
 
 use crate::base::tokens::Tokens;
-use crate::wire::json::{self, Bracket, Kind, Value, Walk};
+use crate::wire::json::{self, Bracket, Kind, NotJson, Value, Walk};
 use crate::wire::usage::{self, Usage};
 
 /// The counters of a `usage` object. Unlike OpenAI's, the input does not include tokens that were
@@ -65,14 +65,27 @@ impl Counters {
     /// Reads a `usage` object.
     #[must_use]
     pub fn read(usage: &Value<'_>) -> Self {
-        let (mut read, mut room) = (Self::default(), Vec::new());
-        let mut walk = Walk::new(usage.text);
-        if !matches!(walk.enter(Bracket::Object), Ok(true)) {
-            return read;
+        let mut read = Self::default();
+        // What stands before a fault counts.
+        let _ = read.walk(&mut Walk::new(usage.text));
+        read
+    }
+
+    /// Takes in the members of the object that `walk` stands before, each in the place of what it
+    /// was; returns whether it is one.
+    ///
+    /// # Errors
+    /// It is not JSON.
+    pub(super) fn walk<const STRICT: bool>(
+        &mut self,
+        walk: &mut Walk<'_, STRICT>,
+    ) -> Result<bool, NotJson> {
+        if !walk.enter(Bracket::Object)? {
+            return Ok(false);
         }
-        while let Ok(Some(name)) = walk.name()
-            && let Ok(value) = walk.value()
-        {
+        let (read, mut room) = (self, Vec::new());
+        while let Some(name) = walk.name()? {
+            let value = walk.value()?;
             match name.read(&mut room) {
                 b"output_tokens_details" => {
                     read.thinking = detail(&value, b"thinking_tokens");
@@ -81,7 +94,7 @@ impl Counters {
                 name => read.told.take(name, &value),
             }
         }
-        read
+        Ok(true)
     }
 
     /// Takes in a later `usage` object. The counters of a stream are cumulative, and a zero or

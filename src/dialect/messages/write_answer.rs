@@ -16,15 +16,12 @@ use crate::dialect::shell::plan::{Thoughts, Wanted};
 pub fn write(answer: &Answer<'_>, caller_model: &[u8], wanted: &Wanted<'_>, out: &mut Vec<u8>) {
     let mut ids = Ids::default();
     ids.reset(Fresh::new(wanted.seed));
-    let mut message = Composer::object(out);
-    let id = message.member("id");
-    id.push(b'"');
-    ids.write_fresh(b"msg_", id);
-    id.push(b'"');
-    message.string("type", "message");
-    message.string("role", "assistant");
-    message.raw("model", caller_model);
-    let mut content = Composer::array(message.member("content"));
+    out.extend_from_slice(br#"{"id":""#);
+    ids.write_fresh(b"msg_", out);
+    out.extend_from_slice(br#"","type":"message","role":"assistant","model":"#);
+    out.extend_from_slice(caller_model);
+    out.extend_from_slice(br#","content":"#);
+    let mut content = Composer::array(out);
     if wanted.thoughts == Thoughts::Shown {
         write_thoughts(answer, &mut content);
     }
@@ -33,6 +30,7 @@ pub fn write(answer: &Answer<'_>, caller_model: &[u8], wanted: &Wanted<'_>, out:
         write_call(call, &mut ids, content.element());
     }
     content.end();
+    let mut message = Composer::within(out);
     write_stop(answer, message.element());
     let books = Books {
         told: answer.known().usage,
@@ -50,7 +48,7 @@ fn write_thoughts(answer: &Answer<'_>, content: &mut Composer<'_>) {
         return;
     }
     let mut block = Composer::object(content.element());
-    block.string("type", "thinking");
+    block.word("type", "thinking");
     write_joined(answer.thoughts.iter().copied(), block.member("thinking"));
     write_joined(
         std::iter::once(&*quoted(answer.signature.unwrap_or_default())),
@@ -66,14 +64,14 @@ fn write_text(answer: &Answer<'_>, content: &mut Composer<'_>) {
         return;
     }
     let mut block = Composer::object(content.element());
-    block.string("type", "text");
+    block.word("type", "text");
     write_joined(texts(), block.member("text"));
     block.end();
 }
 
 fn write_call(call: &Call<'_>, ids: &mut Ids, out: &mut Vec<u8>) {
     let mut block = Composer::object(out);
-    block.string("type", "tool_use");
+    block.word("type", "tool_use");
     let id = block.member("id");
     id.push(b'"');
     let signature = call.signature.map(between_quotes);

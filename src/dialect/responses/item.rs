@@ -175,20 +175,7 @@ impl Item {
         mark: Option<&str>,
         out: &mut Vec<u8>,
     ) -> Range<usize> {
-        let (begin, list): (&[u8], _) = match self.kind {
-            Kind::Reasoning => (br#"{"type":"reasoning","id":""#, "summary"),
-            Kind::Message => (br#"{"type":"message","id":""#, "content"),
-            Kind::Function(_) => (br#"{"type":"function_call","id":""#, "arguments"),
-            Kind::Custom(_) => (br#"{"type":"custom_tool_call","id":""#, "input"),
-        };
-        out.extend_from_slice(begin);
-        let id_at = out.len();
-        out.extend_from_slice(id);
-        out.extend_from_slice(match standing {
-            Standing::Begun => br#"","status":"in_progress""#,
-            Standing::Completed => br#"","status":"completed""#,
-            Standing::Incomplete => br#"","status":"incomplete""#,
-        });
+        let id_at = begin(self.kind, standing, out, |out| out.extend_from_slice(id));
         let mut told = Composer::within(out);
         let parts = match standing {
             Standing::Begun => &[],
@@ -197,7 +184,10 @@ impl Item {
         match self.kind {
             Kind::Function(_) | Kind::Custom(_) => {
                 told.element().extend_from_slice(&self.call);
-                let text = told.member(list);
+                let text = told.member(match self.kind {
+                    Kind::Custom(_) => "input",
+                    Kind::Function(_) | Kind::Reasoning | Kind::Message => "arguments",
+                });
                 text.push(b'"');
                 for part in parts {
                     text.extend_from_slice(&part.text);
@@ -205,10 +195,7 @@ impl Item {
                 text.push(b'"');
             }
             Kind::Reasoning | Kind::Message => {
-                if self.kind == Kind::Message {
-                    told.raw("role", br#""assistant""#);
-                }
-                let mut elements = Composer::array(told.member(list));
+                let mut elements = Composer::array(told.rest());
                 for part in parts {
                     write_part(part.kind, &part.text, &part.logprobs, elements.element());
                 }
@@ -219,8 +206,38 @@ impl Item {
             told.string("encrypted_content", mark);
         }
         told.end();
-        id_at..id_at + id.len()
+        id_at
     }
+}
+
+/// Appends the beginning of an item, with its id as `write_id` appends it, up to its list of parts
+/// or what else it holds; returns the place of the id.
+pub(super) fn begin(
+    kind: Kind,
+    standing: Standing,
+    out: &mut Vec<u8>,
+    write_id: impl FnOnce(&mut Vec<u8>),
+) -> Range<usize> {
+    out.extend_from_slice(match kind {
+        Kind::Reasoning => br#"{"type":"reasoning","id":""#,
+        Kind::Message => br#"{"type":"message","id":""#,
+        Kind::Function(_) => br#"{"type":"function_call","id":""#,
+        Kind::Custom(_) => br#"{"type":"custom_tool_call","id":""#,
+    });
+    let id_at = out.len();
+    write_id(out);
+    let id = id_at..out.len();
+    out.extend_from_slice(match standing {
+        Standing::Begun => br#"","status":"in_progress""#,
+        Standing::Completed => br#"","status":"completed""#,
+        Standing::Incomplete => br#"","status":"incomplete""#,
+    });
+    match kind {
+        Kind::Reasoning => out.extend_from_slice(br#","summary":"#),
+        Kind::Message => out.extend_from_slice(br#","role":"assistant","content":"#),
+        Kind::Function(_) | Kind::Custom(_) => {}
+    }
+    id
 }
 
 impl queue::Block for Item {
@@ -250,6 +267,16 @@ impl queue::Block for Item {
 /// Appends a part of a list with this text, the inside of a string, and these logprobs, the inside
 /// of a list.
 pub(super) fn write_part(kind: PartKind, text: &[u8], logprobs: &[u8], out: &mut Vec<u8>) {
+    write_joined(kind, std::iter::once(text), logprobs, out);
+}
+
+/// As [`write_part`], with a text that is put together of several.
+pub(super) fn write_joined<'t>(
+    kind: PartKind,
+    texts: impl Iterator<Item = &'t [u8]>,
+    logprobs: &[u8],
+    out: &mut Vec<u8>,
+) {
     let (begin, end): (&[u8], &[u8]) = match kind {
         PartKind::Summary => (br#"{"type":"summary_text","text":""#, br#""}"#),
         PartKind::Refusal => (br#"{"type":"refusal","refusal":""#, br#""}"#),
@@ -259,7 +286,7 @@ pub(super) fn write_part(kind: PartKind, text: &[u8], logprobs: &[u8], out: &mut
         ),
     };
     out.extend_from_slice(begin);
-    out.extend_from_slice(text);
+    texts.for_each(|text| out.extend_from_slice(text));
     out.extend_from_slice(end);
     if kind == PartKind::Text {
         out.extend_from_slice(logprobs);

@@ -1,8 +1,10 @@
 //! A response as an object (rules A1, A4, A5 of reference/responses-inbound.md).
 
+use std::borrow::Cow;
+
 use crate::base::money::NanoUsd;
 use crate::base::tokens::Tokens;
-use crate::dialect::compose::Composer;
+use crate::dialect::compose::{self, Composer};
 use crate::dialect::event::Stop;
 use crate::dialect::responses::echo::{Echo, Extent};
 use crate::dialect::responses::ids::Ids;
@@ -11,10 +13,10 @@ use crate::wire::usage::Usage;
 
 /// What stays the same while a response is made.
 #[derive(Debug, Default)]
-pub(super) struct Base {
+pub(super) struct Base<'m> {
     pub(super) ids: Ids,
     /// The model's name as the caller wrote it, a JSON string with its quotes.
-    pub(super) model: Vec<u8>,
+    pub(super) model: Cow<'m, [u8]>,
     /// When the response began, in Unix seconds.
     pub(super) created: u64,
     pub(super) echo: Echo,
@@ -24,8 +26,6 @@ pub(super) struct Base {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct State<'a> {
     pub(super) status: Status<'a>,
-    /// The items of the output, as the inside of a JSON list.
-    pub(super) output: &'a [u8],
     /// The provider's word for how the request was served: the inside of a JSON string.
     pub(super) tier: Option<&'a [u8]>,
     pub(super) spent: Option<Spent>,
@@ -84,16 +84,29 @@ pub(super) enum Refusal {
     Unworded,
 }
 
-impl Base {
-    /// Appends the response; returns the place of the first item of its output.
-    pub(super) fn write(&self, state: &State<'_>, out: &mut Vec<u8>) -> usize {
+impl Base<'_> {
+    /// Appends the response. Its `output` is the inside of a JSON list.
+    pub(super) fn write(&self, state: &State<'_>, output: &[u8], out: &mut Vec<u8>) {
+        let write_output = |out: &mut Vec<u8>| out.extend_from_slice(output);
+        self.write_around(state, output.len(), out, write_output);
+    }
+
+    /// As [`write`](Self::write); `write_output` appends the output, which takes about `room`
+    /// bytes.
+    pub(super) fn write_around<T>(
+        &self,
+        state: &State<'_>,
+        room: usize,
+        out: &mut Vec<u8>,
+        write_output: impl FnOnce(&mut Vec<u8>) -> T,
+    ) -> T {
         let (extent, repeated) = match state.status {
             Status::InProgress => (Extent::Brief, 0),
             Status::Completed | Status::Incomplete(_) | Status::Failed(..) => {
                 (Extent::Whole, self.echo.room())
             }
         };
-        out.reserve(self.model.len() + state.output.len() + repeated + AROUND_BYTES);
+        out.reserve(self.model.len() + room + repeated + AROUND_BYTES);
         out.extend_from_slice(br#"{"id":""#);
         self.ids.write_response(out);
         out.extend_from_slice(br#"","object":"response","created_at":"#);
@@ -116,8 +129,7 @@ impl Base {
         out.extend_from_slice(br#","model":"#);
         out.extend_from_slice(&self.model);
         out.extend_from_slice(br#","output":["#);
-        let output_at = out.len();
-        out.extend_from_slice(state.output);
+        let written = write_output(out);
         out.extend_from_slice(br#"],"previous_response_id":null,"service_tier":"#);
         match state.tier {
             Some(inside) => {
@@ -134,7 +146,7 @@ impl Base {
         }
         self.echo.write(extent, out);
         out.push(b'}');
-        output_at
+        written
     }
 }
 
@@ -165,11 +177,7 @@ fn write_usage(spent: &Spent, out: &mut Vec<u8>) {
         ),
         (br#"},"total_tokens":"#, total),
     ];
-    let mut digits = itoa::Buffer::new();
-    for (before, count) in counts {
-        out.extend_from_slice(before);
-        out.extend_from_slice(digits.format(count.get()).as_bytes());
-    }
+    compose::counts(&counts, out);
     let mut told = Composer::within(out);
     if let Some(cost) = spent.cost {
         cost.write(told.member(tariff::NAME));

@@ -3,6 +3,8 @@
 //! The items of a response follow each other, while those of other dialects may grow side by side.
 //! So items stand in a queue: the first is sent as it grows, and the others wait for its end.
 
+use std::borrow::Cow;
+
 use super::blame;
 use super::failure;
 use super::ids::{self, Ids};
@@ -31,7 +33,7 @@ pub const EARLY_SIGN: &[u8] = b": ping\n\n";
 /// Writes one stream. Kept and [reset](Writer::reset) for the next.
 #[derive(Debug, Default)]
 pub struct ResponsesWriter {
-    base: Base,
+    base: Base<'static>,
     names: Names,
     key: KeyOwner,
     fresh: Fresh,
@@ -49,11 +51,12 @@ pub struct ResponsesWriter {
 impl Writer for ResponsesWriter {
     fn reset(&mut self, plan: &StreamPlan<'_>) {
         let mut old = std::mem::take(self);
-        for buffer in [&mut old.base.model, &mut old.tier] {
+        let mut model = old.base.model.into_owned();
+        for buffer in [&mut model, &mut old.tier] {
             buffer.clear();
             buffer.shrink_to(KEPT_BUFFER_BYTES_MAX);
         }
-        old.base.model.extend_from_slice(plan.caller_model);
+        model.extend_from_slice(plan.caller_model);
         old.calls.reset();
         let wanted = &plan.wanted;
         let mut fresh = Fresh::new(wanted.seed);
@@ -64,7 +67,7 @@ impl Writer for ResponsesWriter {
         *self = Self {
             base: Base {
                 ids,
-                model: old.base.model,
+                model: Cow::Owned(model),
                 created: plan.created,
                 echo,
             },
@@ -271,11 +274,10 @@ impl ResponsesWriter {
         let write = |done: &[u8], event: &mut Composer<'_>| {
             let state = State {
                 status,
-                output: done,
                 tier: Some(&**tier).filter(|tier| !tier.is_empty()),
                 spent,
             };
-            base.write(&state, event.member("response"));
+            base.write(&state, done, event.member("response"));
         };
         self.output.write(name, write, out);
     }

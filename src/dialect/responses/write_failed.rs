@@ -1,6 +1,8 @@
 //! Tells a caller whose stream has its head, and nothing else, that there is no response: what
 //! official readers want of a stream, its beginning and its end.
 
+use std::borrow::Cow;
+
 use super::echo::Echo;
 use super::frames::Frames;
 use super::ids::Ids;
@@ -28,7 +30,7 @@ impl Failed<'_> {
     pub fn write(&self, out: &mut Vec<u8>) {
         let base = Base {
             ids: Ids::new(&mut Fresh::new(self.seed)),
-            model: self.caller_model.to_vec(),
+            model: Cow::Borrowed(self.caller_model),
             created: self.created,
             echo: Echo::default(),
         };
@@ -39,12 +41,11 @@ impl Failed<'_> {
         ] {
             let state = State {
                 status,
-                output: b"",
                 tier: None,
                 spent: None,
             };
             let write = |event: &mut Composer<'_>| {
-                base.write(&state, event.member("response"));
+                base.write(&state, b"", event.member("response"));
             };
             frames.write(name, write, out);
         }

@@ -107,7 +107,7 @@ async fn translate(
     if !held.grow_to(job.body.len()) {
         return Err(overloaded);
     }
-    let mut bytes = Vec::with_capacity(job.body.len());
+    let mut bytes = Vec::with_capacity(job.body.len() + MORE_BYTES);
     let (dialect, to) = (job.endpoint.dialect(), destination(job, this));
     let written = if job.body.len() <= TRANSLATED_AT_ONCE_BYTES_MAX {
         let items = &job.shard.items;
@@ -190,6 +190,9 @@ pub(super) fn destination<'j>(job: &'j Job<'_>, this: &Try) -> Destination<'j> {
         },
     }
 }
+
+/// By how much a request is longer in other words, as a rule, in bytes.
+const MORE_BYTES: usize = 128;
 
 /// Lets the tests of a debug build see that a helper's panic ends one request and nothing else.
 fn panic_is_asked_for(caller: &Caller) -> bool {

@@ -5,7 +5,7 @@ use super::check;
 use super::container;
 use super::string;
 use super::value::{Kind, NotJson, Value, decoded, inner};
-use crate::wire::scan::{BLOCK, Block};
+use crate::wire::scan::{BLOCK, Block, LAST_CONTROL};
 
 /// A walk through several levels in one pass; [`members`](super::members) of members would read the
 /// inner levels twice.
@@ -13,7 +13,12 @@ use crate::wire::scan::{BLOCK, Block};
 /// The walk goes down with [`enter`](Self::enter), and up when [`name`](Self::name) or
 /// [`element`](Self::element) find no more. Each value that they find must be entered, read or
 /// skipped.
-pub struct Walk<'a> {
+///
+/// A [strict](Walk::strict) walk also makes sure that what it steps over is JSON, as
+/// [`check`](super::check) does: if it comes to its [`end`](Self::end), the text is JSON, as far as
+/// that can be told without a look at its UTF-8. It finds a fault in text that is nested too deep
+/// for `check`.
+pub struct Walk<'a, const STRICT: bool = false> {
     text: &'a [u8],
     at: usize,
     /// Whether a bracket has just been opened, so that no comma is due.
@@ -24,6 +29,20 @@ impl<'a> Walk<'a> {
     /// A walk that stands before the value that `text` holds.
     #[must_use]
     pub const fn new(text: &'a [u8]) -> Self {
+        Self::before(text)
+    }
+}
+
+impl<'a> Walk<'a, true> {
+    /// A strict walk that stands before the value that `text` holds.
+    #[must_use]
+    pub const fn strict(text: &'a [u8]) -> Self {
+        Self::before(text)
+    }
+}
+
+impl<'a, const STRICT: bool> Walk<'a, STRICT> {
+    const fn before(text: &'a [u8]) -> Self {
         Self {
             text,
             at: 0,
@@ -76,13 +95,24 @@ impl<'a> Walk<'a> {
             return None;
         }
         let inside = quoted.get(1..)?;
-        let places = match Block::at(inside, 0)?.quotes_and_backslashes() {
-            0 => Block::at(inside, BLOCK)?.quotes_and_backslashes() << BLOCK,
+        let places = match Self::marks(Block::at(inside, 0)?) {
+            0 => Self::marks(Block::at(inside, BLOCK)?) << BLOCK,
             places => places,
         };
         let end = 1 + places.trailing_zeros() as usize;
         let is_plain = begins.get(comma + end..comma + end + 2) == Some(b"\":");
         if is_plain { quoted.get(..=end) } else { None }
+    }
+
+    /// The places at which a string without escapes ends, a bit each.
+    #[inline]
+    fn marks(block: Block) -> u32 {
+        let marks = block.quotes_and_backslashes();
+        if STRICT {
+            marks | block.up_to(LAST_CONTROL)
+        } else {
+            marks
+        }
     }
 
     #[inline(never)]
@@ -107,6 +137,9 @@ impl<'a> Walk<'a> {
         } else {
             mark + 1
         };
+        if STRICT && string::checked_end(self.text, at + 1) != Some(end) {
+            return Err(self.fault());
+        }
         self.at = end;
         if self.peek() != Some(b':') {
             return Err(self.fault());
@@ -140,8 +173,8 @@ impl<'a> Walk<'a> {
     }
 
     /// The kind of the next value and where it ends, if it is a short string without escapes, a
-    /// number of digits alone, or `null`, with neither white space before it nor the text's end
-    /// near.
+    /// number of digits, a word, or empty, with neither white space before it nor the text's end
+    /// near. Where nothing is checked, the digits may have points among them.
     #[inline]
     fn plain_end(&self) -> Option<(Kind, usize)> {
         let rest = self.text.get(self.at..)?;
@@ -149,22 +182,38 @@ impl<'a> Walk<'a> {
         let block = Block::at(begins, 1)?;
         match begins[0] {
             b'"' => {
-                let places = block.quotes_and_backslashes();
+                let places = Self::marks(block);
                 let quote = 1 + places.trailing_zeros() as usize;
                 let is_plain = begins.get(quote) == Some(&b'"') && quote <= BLOCK;
                 is_plain.then_some((Kind::String, self.at + quote + 1))
             }
             b'0'..=b'9' => {
                 // Bytes from `0` on that are none up to `9`.
-                let digits = block.up_to(b'9') & !block.up_to(b'0' - 1);
+                let mut digits = block.up_to(b'9') & !block.up_to(b'0' - 1);
+                if !STRICT {
+                    digits |= block.equal(b'.');
+                }
                 let end = 1 + digits.trailing_ones() as usize;
                 let is_end = matches!(begins.get(end), Some(b',' | b'}' | b']'));
-                is_end.then_some((Kind::Number, self.at + end))
+                let is_plain = is_end && !(STRICT && end > 1 && begins[0] == b'0');
+                is_plain.then_some((Kind::Number, self.at + end))
             }
             b'n' => match begins {
                 [_, b'u', b'l', b'l', b',' | b'}' | b']', ..] => Some((Kind::Null, self.at + 4)),
                 _ => None,
             },
+            b't' => match begins {
+                [_, b'r', b'u', b'e', b',' | b'}' | b']', ..] => Some((Kind::True, self.at + 4)),
+                _ => None,
+            },
+            b'f' => match begins {
+                [_, b'a', b'l', b's', b'e', b',' | b'}' | b']', ..] => {
+                    Some((Kind::False, self.at + 5))
+                }
+                _ => None,
+            },
+            b'[' if begins[1] == b']' => Some((Kind::Array, self.at + 2)),
+            b'{' if begins[1] == b'}' => Some((Kind::Object, self.at + 2)),
             _ => None,
         }
     }
@@ -174,6 +223,9 @@ impl<'a> Walk<'a> {
         let Some(first) = self.peek() else {
             return Err(self.fault());
         };
+        if STRICT {
+            return self.checked_value(first);
+        }
         let (kind, end) = match first {
             b'"' => (Kind::String, string::end(self.text, self.at + 1)),
             b'{' => {
@@ -189,6 +241,22 @@ impl<'a> Walk<'a> {
         match end {
             Some(end) => Ok(self.take(kind, end)),
             None => Err(self.cut_off()),
+        }
+    }
+
+    fn checked_value(&mut self, first: u8) -> Result<Value<'a>, NotJson> {
+        let kind = match first {
+            b'"' => Kind::String,
+            b'{' => Kind::Object,
+            b'[' => Kind::Array,
+            b't' => Kind::True,
+            b'f' => Kind::False,
+            b'n' => Kind::Null,
+            _ => Kind::Number,
+        };
+        match check::value_end(self.text, self.at) {
+            Some(end) => Ok(self.take(kind, end)),
+            None => Err(self.fault()),
         }
     }
 
@@ -354,3 +422,7 @@ const OF_WORDS: u8 = 2;
 
 /// Length in bytes up to which a name is short.
 const NEAR: usize = 2 * BLOCK;
+
+#[cfg(test)]
+#[path = "walk_tests.rs"]
+mod tests;

@@ -33,9 +33,9 @@ enum Role {
 /// Reads `messages`.
 pub(super) fn read<'a>(messages: &Value<'a>) -> Result<Conversation<'a>, Unsupported> {
     let mut reader = Reader::default();
-    for (index, message) in fields::list(messages)?.iter().enumerate() {
+    for (index, message) in fields::elements(messages)?.enumerate() {
         reader
-            .add(index, message)
+            .add(index, &message?)
             .map_err(|fault| fault.within(format_args!("[{index}]")))?;
     }
     if reader.conversation.turns.is_empty() {

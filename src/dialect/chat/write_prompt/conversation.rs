@@ -3,7 +3,7 @@
 use super::Writer;
 use super::pieces::Pieces;
 use super::{answer, results};
-use crate::dialect::compose::Composer;
+use crate::dialect::compose::{Composer, between_quotes};
 use crate::dialect::prompt::{Block, Content, Speaker, Turn};
 use crate::dialect::unsupported::Unsupported;
 
@@ -50,6 +50,11 @@ impl Writer<'_> {
         turns: &[Turn<'_>],
         list: &mut Composer<'_>,
     ) -> Result<(), Unsupported> {
+        if turns.iter().all(is_text) {
+            let blocks = turns.iter().flat_map(|turn| &turn.blocks);
+            write_texts(blocks, list);
+            return Ok(());
+        }
         let mut pieces = Pieces::new(self.model.host);
         for block in turns.iter().flat_map(|turn| &turn.blocks) {
             if let Content::ToolResult { id, said, is_error } = &block.content {
@@ -74,6 +79,37 @@ impl Writer<'_> {
         }
         Ok(())
     }
+}
+
+/// Whether a turn is the user's, and has nothing but text.
+fn is_text(turn: &Turn<'_>) -> bool {
+    let mut blocks = turn.blocks.iter();
+    turn.speaker == Speaker::User && blocks.all(|block| matches!(block.content, Content::Text(_)))
+}
+
+/// Appends what a user says in these `blocks` of text, if that is anything, a line break between
+/// two of them: what [`Pieces`] make of them.
+fn write_texts<'b, 'a: 'b>(blocks: impl Iterator<Item = &'b Block<'a>>, list: &mut Composer<'_>) {
+    let mut said = blocks.filter_map(|block| match &block.content {
+        Content::Text(text) => Some(between_quotes(text)).filter(|text| !text.is_empty()),
+        Content::Image(..)
+        | Content::Audio(_)
+        | Content::Document { .. }
+        | Content::Thought { .. }
+        | Content::ToolUse { .. }
+        | Content::ToolResult { .. } => None,
+    });
+    let Some(first) = said.next() else {
+        return;
+    };
+    let out = list.element();
+    out.extend_from_slice(br#"{"role":"user","content":""#);
+    out.extend_from_slice(first);
+    for text in said {
+        out.extend_from_slice(b"\\n");
+        out.extend_from_slice(text);
+    }
+    out.extend_from_slice(br#""}"#);
 }
 
 fn write_system(

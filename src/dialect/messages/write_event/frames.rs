@@ -1,7 +1,7 @@
 //! The events of a Messages stream, as they are sent.
 
 use crate::base::tokens::Tokens;
-use crate::dialect::compose::Composer;
+use crate::dialect::compose::{self, Composer};
 use crate::dialect::shell::books::Books;
 use crate::dialect::tariff;
 use crate::wire::usage::Usage;
@@ -119,10 +119,12 @@ pub(super) fn write_first_usage(books: &Books, prompt: Tokens, out: &mut Vec<u8>
 fn begin_usage<'o>(usage: &Usage, out: &'o mut Vec<u8>) -> Composer<'o> {
     let counts = usage.counts();
     let written = counts.cache_write.saturating_add(counts.cache_write_1h);
-    let mut told = Composer::object(out);
-    told.number("input_tokens", counts.input.get());
-    told.number("cache_creation_input_tokens", written.get());
-    told.number("cache_read_input_tokens", counts.cache_read.get());
-    told.number("output_tokens", counts.output.get());
-    told
+    let counts: [(&[u8], Tokens); 4] = [
+        (br#"{"input_tokens":"#, counts.input),
+        (br#","cache_creation_input_tokens":"#, written),
+        (br#","cache_read_input_tokens":"#, counts.cache_read),
+        (br#","output_tokens":"#, counts.output),
+    ];
+    compose::counts(&counts, out);
+    Composer::within(out)
 }

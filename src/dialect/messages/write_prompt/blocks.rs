@@ -83,11 +83,11 @@ fn write(block: &Block<'_>, out: &mut Vec<u8>) {
     let mut object = Composer::object(out);
     match &block.content {
         Content::Text(text) => {
-            object.string("type", "text");
+            object.word("type", "text");
             object.raw("text", text);
         }
         Content::Image(source, _) => {
-            object.string("type", "image");
+            object.word("type", "image");
             write_source(source, object.member("source"));
         }
         Content::Document {
@@ -95,7 +95,7 @@ fn write(block: &Block<'_>, out: &mut Vec<u8>) {
             title,
             context,
         } => {
-            object.string("type", "document");
+            object.word("type", "document");
             write_source(source, object.member("source"));
             object.raw_if("title", *title);
             object.raw_if("context", *context);
@@ -105,18 +105,18 @@ fn write(block: &Block<'_>, out: &mut Vec<u8>) {
         Content::Thought {
             text, signature, ..
         } => {
-            object.string("type", "thinking");
+            object.word("type", "thinking");
             object.raw("thinking", text);
             object.raw_if("signature", *signature);
         }
         Content::ToolUse { id, name, input } => {
-            object.string("type", "tool_use");
+            object.word("type", "tool_use");
             object.string("id", id);
             object.raw("name", name);
             write_input(input, object.member("input"));
         }
         Content::ToolResult { id, said, is_error } => {
-            object.string("type", "tool_result");
+            object.word("type", "tool_result");
             object.string("tool_use_id", id);
             write_said(said, object.member("content"));
             object.raw_if("is_error", is_error.then_some(b"true"));
@@ -130,21 +130,21 @@ fn write_source(source: &Source<'_>, out: &mut Vec<u8>) {
     let mut object = Composer::object(out);
     match source {
         Source::Base64 { media_type, data } => {
-            object.string("type", "base64");
+            object.word("type", "base64");
             object.string("media_type", media_type);
             object.string("data", data);
         }
         Source::Url(url) | Source::Given(url) => {
-            object.string("type", "url");
+            object.word("type", "url");
             object.raw("url", url);
         }
         Source::Plain(text) => {
-            object.string("type", "text");
+            object.word("type", "text");
             object.string("media_type", "text/plain");
             object.string("data", text);
         }
         Source::Blocks(blocks) => {
-            object.string("type", "content");
+            object.word("type", "content");
             write_list(blocks.iter(), object.member("content"));
         }
     }

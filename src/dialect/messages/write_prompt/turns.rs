@@ -156,7 +156,7 @@ pub(super) fn write(turns: &[Turn<'_>], body: &mut Composer<'_>) {
 
 fn write_turn(turn: &Turn<'_>, out: &mut Vec<u8>) {
     let mut message = Composer::object(out);
-    message.string(
+    message.word(
         "role",
         match turn.speaker {
             Speaker::System | Speaker::User => "user",

@@ -81,10 +81,9 @@ impl<'a> Items<'a> {
             });
             return Ok(items);
         }
-        let list = fields::list(input).map_err(|fault| fault.within("input"))?;
-        items.all.reserve_exact(list.len());
-        for (index, value) in list.iter().enumerate() {
-            let read = items.read_item(value, remembered, given);
+        let list = fields::elements(input).map_err(|fault| fault.within("input"))?;
+        for (index, value) in list.enumerate() {
+            let read = value.and_then(|value| items.read_item(&value, remembered, given));
             let item = read.map_err(|fault| fault.within(format_args!("input[{index}]")))?;
             items.all.push(item);
         }
