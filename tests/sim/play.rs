@@ -177,16 +177,14 @@ impl World {
             let after = Words::of(self.now, callers.gates());
             let told = self.shards[shard].reports.heard();
             let scope = &stopped.account.scope;
+            // That a budget has refused is told, and takes nothing.
+            let is_refusal = |fact: &Fact| matches!(fact, Fact::Refused { .. });
+            let has_told = !told.iter().all(|(fact, _)| is_refusal(fact));
             // proves: refused.uses-nothing
-            promise(
-                "refused.uses-nothing",
-                before == after && told.is_empty(),
-                || {
-                    format!(
-                        "request {request} for {model} is refused by {scope}, and took something"
-                    )
-                },
-            )?;
+            promise("refused.uses-nothing", before == after && !has_told, || {
+                format!("request {request} for {model} is refused by {scope}, and took something")
+            })?;
+            self.take_heard(shard, request as AttemptId, told);
             self.judge.scopes.on_stopped(&callers, &stopped, &wanted)?;
             self.say(|| format!("request {request} for {model}: {scope} refuses {ask:?}"));
             let budget = stopped.budget();
@@ -546,6 +544,10 @@ impl World {
     /// The judge hears what a shard has reported of an attempt.
     fn hear(&mut self, shard: usize, attempt: AttemptId) {
         let heard = self.shards[shard].reports.heard();
+        self.take_heard(shard, attempt, heard);
+    }
+
+    fn take_heard(&mut self, shard: usize, attempt: AttemptId, heard: Vec<(Fact, u64)>) {
         if heard.is_empty() {
             return;
         }
