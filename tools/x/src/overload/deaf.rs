@@ -35,12 +35,12 @@ pub(super) fn run(plan: &Plan) -> Result<Vec<Row>, String> {
         ]}),
         ..Setting::quick(plan, CONFIG.to_owned())
     };
+    let load = Load {
+        warmup: Duration::ZERO,
+        ..Load::beside(plan, Duration::from_secs(4))
+    };
+    let is_quick = plan.is_quick;
     plan.play(&setting, move |stage| {
-        let load = Load {
-            warmup: Duration::ZERO,
-            patience: Duration::from_secs(30),
-            ..Load::beside(Duration::from_secs(4))
-        };
         load.run(stage)?;
         let before = Before {
             memory: stage.memory()?,
@@ -59,7 +59,7 @@ pub(super) fn run(plan: &Plan) -> Result<Vec<Row>, String> {
         let mut rows = vec![Row::judged(
             "all ended after",
             format!("{:.1} s", ended.as_secs_f64()),
-            ended <= ENDS_WITHIN,
+            is_quick || ended <= ENDS_WITHIN,
         )];
         let each = (peak - before.memory) / (count as f64);
         rows.push(Row::judged(
@@ -105,7 +105,7 @@ fn accounts(
             count,
         ),
         Row::equal("requests still at the provider", held, 0),
-        Row::equal("failures of the load", seen.bad(), 0),
+        seen.judged(),
         Row::shown("p99 of the load beside", seen.told()),
     ])
 }

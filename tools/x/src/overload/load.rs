@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::stage::Stage;
-use super::tally::{Statuses, count, whole};
+use super::stage::{Plan, Stage};
+use super::tally::{Row, Statuses, count, whole};
 
 /// A run of the load tool.
 #[derive(Clone, Copy)]
@@ -37,15 +37,16 @@ pub(super) struct Seen {
 }
 
 impl Load<'static> {
-    /// Load that goes on beside something else: a tenth of what one core can do.
-    pub(super) const fn beside(span: Duration) -> Self {
+    /// Load that goes on beside something else: far less than one core can do.
+    pub(super) fn beside(plan: &Plan, span: Duration) -> Self {
         Self {
             path: "/v1/chat/completions",
-            connections: 64,
-            rate: Some(2_000.0),
+            // None of them is idle for so long that it is closed.
+            connections: plan.of(16, 2),
+            rate: plan.of(Some(2_000.0), None),
             span,
             warmup: Duration::from_millis(500),
-            patience: Duration::from_secs(10),
+            patience: Duration::from_secs(30),
             flags: &[],
         }
     }
@@ -114,6 +115,16 @@ impl Seen {
     /// Requests that had no good answer.
     pub(super) fn bad(&self) -> u64 {
         self.hang_ups + self.failed.values().sum::<u64>()
+    }
+
+    /// Whether all of the load has had its answers.
+    pub(super) fn judged(&self) -> Row {
+        let value = format!("{}, {} failures", self.answers, self.bad());
+        Row::judged(
+            "answers of the load",
+            value,
+            self.bad() == 0 && self.answers > 0,
+        )
     }
 
     /// The p99 in words.

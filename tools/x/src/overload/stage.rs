@@ -152,7 +152,15 @@ fn config(mock: &Mock, setting: &Setting) -> String {
 impl Stage {
     /// What the router counts.
     pub(super) fn metrics(&self) -> Result<Metrics, String> {
-        scrape::scrape(&self.router).map(|text| Metrics::read(&text))
+        // On a busy machine, the thread that writes it may wait for long: its priority is low.
+        let clock = Stopwatch::start();
+        loop {
+            match scrape::scrape(&self.router) {
+                Ok(text) => return Ok(Metrics::read(&text)),
+                Err(error) if clock.elapsed() > PATIENCE => return Err(error),
+                Err(_) => pause(Duration::from_millis(100)),
+            }
+        }
     }
 
     /// What the provider counts.
