@@ -173,8 +173,8 @@ impl<'a, const STRICT: bool> Walk<'a, STRICT> {
     }
 
     /// The kind of the next value and where it ends, if it is a short string without escapes, a
-    /// number of digits, a word, or empty, with neither white space before it nor the text's end
-    /// near. Where nothing is checked, the digits may have points among them.
+    /// number of digits, or `null`, with neither white space before it nor the text's end near.
+    /// Where nothing is checked, the digits may have points among them.
     #[inline]
     fn plain_end(&self) -> Option<(Kind, usize)> {
         let rest = self.text.get(self.at..)?;
@@ -202,18 +202,6 @@ impl<'a, const STRICT: bool> Walk<'a, STRICT> {
                 [_, b'u', b'l', b'l', b',' | b'}' | b']', ..] => Some((Kind::Null, self.at + 4)),
                 _ => None,
             },
-            b't' => match begins {
-                [_, b'r', b'u', b'e', b',' | b'}' | b']', ..] => Some((Kind::True, self.at + 4)),
-                _ => None,
-            },
-            b'f' => match begins {
-                [_, b'a', b'l', b's', b'e', b',' | b'}' | b']', ..] => {
-                    Some((Kind::False, self.at + 5))
-                }
-                _ => None,
-            },
-            b'[' if begins[1] == b']' => Some((Kind::Array, self.at + 2)),
-            b'{' if begins[1] == b'}' => Some((Kind::Object, self.at + 2)),
             _ => None,
         }
     }
@@ -223,6 +211,11 @@ impl<'a, const STRICT: bool> Walk<'a, STRICT> {
         let Some(first) = self.peek() else {
             return Err(self.fault());
         };
+        match (first, self.text.get(self.at + 1)) {
+            (b'{', Some(b'}')) => return Ok(self.take(Kind::Object, self.at + 2)),
+            (b'[', Some(b']')) => return Ok(self.take(Kind::Array, self.at + 2)),
+            (_, _) => {}
+        }
         if STRICT {
             return self.checked_value(first);
         }
