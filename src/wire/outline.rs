@@ -266,7 +266,7 @@ mod tests {
     fn taken<'t>(outline: &Outline<char>, text: &'t str) -> Option<Vec<(char, &'t str, usize)>> {
         let mut all = Vec::new();
         let fits = outline.fits(text.as_bytes(), |role, filling| {
-            assert!(text[filling.at..].as_bytes().starts_with(filling.text));
+            assert!(text.as_bytes()[filling.at..].starts_with(filling.text));
             let inside = std::str::from_utf8(filling.text).unwrap();
             all.push((role, inside, filling.text_bytes));
             inside != "no"
