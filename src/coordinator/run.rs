@@ -208,11 +208,7 @@ impl Coordinator {
         } else {
             due.min(LOOK_AT_PERMITS)
         };
-        let due = if self.unsaved {
-            due.min(LOOK_AT_WRITER)
-        } else {
-            due
-        };
+        let due = self.save_after(now).map_or(due, |save| due.min(save));
         if self.asked.is_empty() {
             due
         } else {
@@ -330,7 +326,7 @@ impl Coordinator {
         if !self.unsaved {
             return;
         }
-        let pause = (writer.took() * SAVE_SHARE).clamp(SAVE_EVERY, SAVE_WITHIN);
+        let pause = pause(writer);
         let is_ready = writer.has_room() && self.books.state_is_free();
         let is_due = now >= self.saved_at + pause && is_ready;
         let handed_over = match last {
@@ -340,6 +336,14 @@ impl Coordinator {
         };
         self.saved_at = now;
         self.unsaved = handed_over.is_err();
+    }
+
+    /// After how long [`Self::save`] has something to do; `None`: nothing has changed.
+    fn save_after(&self, now: Instant) -> Option<Duration> {
+        let writer = self.writer.as_ref().filter(|_| self.unsaved)?;
+        let left = (self.saved_at + pause(writer)).since(now);
+        // From then on, the writer is waited for.
+        Some(if left.is_zero() { LOOK_AT_WRITER } else { left })
     }
 
     /// A shard that is stuck right after it took a permit has not reported it, but the gate's word
@@ -425,6 +429,11 @@ impl Coordinator {
     }
 }
 
+/// The pause between two states for this writer.
+fn pause(writer: &StateSender<Arc<State>>) -> Duration {
+    (writer.took() * SAVE_SHARE).clamp(SAVE_EVERY, SAVE_WITHIN)
+}
+
 /// Whether the coordinator goes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Continue {
@@ -443,14 +452,14 @@ enum Last {
 
 /// Shortest time between two states that are written.
 const SAVE_EVERY: Duration = Duration::from_millis(50);
-/// Longest time between a change and its way to the writer: the contract allows 100 ms, of which
-/// writing takes a part.
-const SAVE_WITHIN: Duration = Duration::from_millis(75);
+/// Longest pause between a change and its way to the writer, unless that is still busy. Of the 100
+/// ms that the contract allows, shards take 10 to tell of a change, and 30 are left for the disk.
+const SAVE_WITHIN: Duration = Duration::from_millis(60);
 /// Writing takes at most one part in this many of the writer's time, unless that would take too
 /// long.
 const SAVE_SHARE: u32 = 20;
 /// Pause between two looks at whether the writer is ready.
-const LOOK_AT_WRITER: Duration = Duration::from_millis(20);
+const LOOK_AT_WRITER: Duration = Duration::from_millis(5);
 /// Most messages that are taken in before due work is done.
 const TURN: usize = 256;
 /// Pause between two looks for taken permits that no shard has reported.

@@ -243,9 +243,9 @@ impl Team {
         self.tell(Fact::Admitted(Admitted {
             subject: Subject::Scope(ScopeId(0)),
             at: at(millis),
-            requests: taken.requests,
-            tokens: Tokens::new(taken.tokens),
-            day: taken.request_of.map(|day| (day, 1)),
+            requests: taken.requests(),
+            tokens: Tokens::new(taken.tokens()),
+            day: taken.request_of().map(|day| (day, 1)),
         }));
         taken
     }
@@ -257,8 +257,8 @@ impl Team {
         self.tell(Fact::Left(facts::Left {
             subject: Subject::Scope(ScopeId(0)),
             admitted: at(millis),
-            day: taken.tokens_of.map(|(day, _)| day),
-            reserved: Tokens::new(taken.tokens),
+            day: taken.tokens_of().map(|(day, _)| day),
+            reserved: Tokens::new(taken.tokens()),
             excess: Tokens::new(excess),
             used: Tokens::new(used),
         }));
@@ -360,4 +360,30 @@ fn no_state_is_handed_over_while_the_one_before_is_still_in_hand_but_the_last_is
     team.coordinator.finish(time(4_000));
     assert_eq!(next().map(|last| used(&last)), Some([2, 10]));
     assert_eq!(used(&second), [1, 10]);
+}
+
+#[test]
+fn a_change_is_on_its_way_to_the_writer_within_sixty_milliseconds() {
+    let (sender, receiver) = states::channel();
+    // A disk for which the state is written as seldom as it may be.
+    receiver.tell(Duration::from_millis(30));
+    let team = Team::new([100, 1_000, 100, 1_000]);
+    let mut team = Team {
+        coordinator: team.coordinator.with_writer(sender),
+        ..team
+    };
+    let mut now = 1_000;
+    for round in 1..60 {
+        let _ = team.send(now, 1);
+        let changed = now;
+        team.coordinator.do_what_is_due(time(now));
+        while receiver.next(Some(Duration::ZERO)) == Received::Nothing {
+            // It sleeps for as long as it says, and not longer.
+            let wait = team.coordinator.wait(time(now)).as_millis();
+            now += u64::try_from(wait).unwrap().max(1);
+            assert!(now - changed <= 60, "{} ms", now - changed);
+            team.coordinator.do_what_is_due(time(now));
+        }
+        now += round;
+    }
 }
