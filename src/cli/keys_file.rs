@@ -74,25 +74,37 @@ fn ring(keys: Vec<CallerKey>) -> Result<Keyring, String> {
     }
 }
 
+/// A file of keys as it was at some moment; `None`: there was none to look at.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Seen(Option<(Box<str>, Option<Stamp>)>);
+
+impl Seen {
+    /// The file that `plan` names, as it is now.
+    #[must_use]
+    pub fn of(plan: &Plan) -> Self {
+        Self(file(plan).map(|path| {
+            let stamp = Stamp::of(Path::new(&*path));
+            (path, stamp)
+        }))
+    }
+}
+
 /// Watches the file of keys that the configuration in force names, and wishes for it to be read
-/// again when it has changed, as long as the process takes traffic. It does not end: the end of a
-/// thread would end the process.
-pub fn watch(terms: &Latest<Terms>, process: &Process, reloads: &ReloadSender) -> ! {
-    let stamp = || {
-        let path = file(&terms.load().plan)?;
-        let stamp = Stamp::of(Path::new(&*path));
-        Some((path, stamp))
-    };
-    // The first look finds whatever has changed since the start.
-    let mut seen = None;
+/// again when it is not as it was `seen` before it was read, as long as the process takes traffic.
+/// It does not end: the end of a thread would end the process.
+pub fn watch(
+    terms: &Latest<Terms>,
+    process: &Process,
+    (reloads, mut seen): (&ReloadSender, Seen),
+) -> ! {
     loop {
         std::thread::park_timeout(LOOK_EVERY);
         if process.phase() > Phase::Serving {
             continue;
         }
-        let now = stamp();
+        let now = Seen::of(&terms.load().plan);
         // A full queue is tried again.
-        if now == seen || now.is_some() && reloads.wish(Wished::Keys).is_none() {
+        if now == seen || now.0.is_some() && reloads.wish(Wished::Keys).is_none() {
             continue;
         }
         seen = now;

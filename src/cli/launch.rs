@@ -11,7 +11,7 @@ use crate::cli::capacity::{self, Connections};
 use crate::cli::certificates::Certificates;
 use crate::cli::environment;
 use crate::cli::fleet::Hearers;
-use crate::cli::keys_file;
+use crate::cli::keys_file::{self, Seen};
 use crate::cli::listeners::Listeners;
 use crate::cli::log::Log;
 use crate::cli::loops::{HealthChecks, Starter};
@@ -69,6 +69,7 @@ impl Launch<'_> {
         let (reloads, wishes) = reloads::channel();
         threads::watch_signals(self.events.clone(), reloads.clone())?;
         let ground = Ground::take(&plan)?;
+        let keys_seen = Seen::of(&plan);
         let (callers, account_seats) = first_callers(&plan)?;
         let next_callers = Arc::new(Latest::new(Arc::clone(&callers)));
         let plan = Arc::new(plan);
@@ -103,7 +104,7 @@ impl Launch<'_> {
             events,
             ..
         } = starter;
-        threads::watch_keys(&terms, &common.process, reloads, &events)?;
+        threads::watch_keys(&terms, &common.process, (reloads, keys_seen), &events)?;
         let reloader = Reloader {
             source,
             seats,

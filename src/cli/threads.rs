@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::base::limits::{HELPERS_MAX, LISTS_WAITING_MAX, REPORTS_MAX};
 use crate::cli::capacity::unusable_core;
 use crate::cli::exit::{DONE, INTERRUPTED};
-use crate::cli::keys_file;
+use crate::cli::keys_file::{self, Seen};
 use crate::cli::not_started::{NotStarted, failed};
 use crate::cli::reload::Reloader;
 use crate::cli::terminal;
@@ -322,7 +322,7 @@ pub fn start_reloader(
     start_thread("reload".into(), events, |_| Event::Broke(RELOADS), body)
 }
 
-/// Starts the thread that watches the file of callers' keys.
+/// Starts the thread that watches the file of callers' keys, which was `seen` before it was read.
 ///
 /// # Errors
 ///
@@ -330,11 +330,11 @@ pub fn start_reloader(
 pub fn watch_keys(
     terms: &Arc<Latest<Terms>>,
     process: &Arc<Process>,
-    reloads: ReloadSender,
+    (reloads, seen): (ReloadSender, Seen),
     events: &EventSender,
 ) -> Result<(), NotStarted> {
     let (terms, process) = (Arc::clone(terms), Arc::clone(process));
-    let body = move || keys_file::watch(&terms, &process, &reloads);
+    let body = move || keys_file::watch(&terms, &process, (&reloads, seen));
     start_thread("keys".into(), events, |_| Event::Broke(KEYS), body)
 }
 

@@ -13,6 +13,7 @@ pub mod lines;
 pub mod merge;
 pub mod mixed;
 pub mod parameters;
+mod pieces;
 mod plain;
 pub mod schema;
 mod shared_keys;

@@ -17,7 +17,7 @@ use serde::de::{
 use crate::base::limits::{CONFIG_BYTES_MAX, CONFIG_DEPTH_MAX, CONFIG_VALUES_MAX};
 use crate::config::faults::{Fault, printable};
 use crate::config::raw::mixed::{self, Mixed};
-use crate::config::raw::{Node, Origin, Scalar, merge, plain};
+use crate::config::raw::{Node, Origin, Scalar, merge, pieces, plain};
 
 /// Reads a document whose top level is a mapping; an empty one is an empty mapping.
 ///
@@ -71,6 +71,9 @@ pub fn parse_list(text: &str, size: Size) -> Result<Vec<Node>, Fault> {
         return Ok(Vec::new());
     }
     let text = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text);
+    if let Some(items) = list_in_pieces(text, size.values) {
+        return Ok(items);
+    }
     match document(text, size.values)? {
         Node::Null => Ok(Vec::new()),
         Node::List(items) => Ok(items),
@@ -88,6 +91,19 @@ pub fn first_line(text: &str) -> usize {
     text.lines().position(|line| !is_blank(line)).unwrap_or(0) + 1
 }
 
+/// A long list, piece by piece. `None`: it is read as a whole, also to tell what is wrong with it.
+fn list_in_pieces(text: &str, values_max: usize) -> Option<Vec<Node>> {
+    let mut all = Vec::new();
+    let mut left = values_max;
+    for piece in pieces::of(text)? {
+        let (root, values) = counted(piece, left).ok()?;
+        let Node::List(items) = root else { return None };
+        all.extend(items);
+        left -= values;
+    }
+    Some(all)
+}
+
 /// Refuses a text that is too long, or takes too long.
 fn check(text: &str, bytes_max: u64) -> Result<(), Fault> {
     if text.len() as u64 > bytes_max {
@@ -99,17 +115,23 @@ fn check(text: &str, bytes_max: u64) -> Result<(), Fault> {
 }
 
 fn document(text: &str, values_max: usize) -> Result<Node, Fault> {
+    let (root, _) = counted(text, values_max)?;
+    Ok(root)
+}
+
+/// A document, and how many values it has, of which there may be `values_max`.
+fn counted(text: &str, values_max: usize) -> Result<(Node, usize), Fault> {
     let texts = if plain::is_plain(text) {
         Texts::OfValues
     } else {
         Texts::AsWritten
     };
     let shaped = shape(text, texts, values_max);
-    let (mut root, words) = shaped.map_err(|error| placed(&error, text))?;
+    let (mut root, words, values) = shaped.map_err(|error| placed(&error, text))?;
     if words == Words::Some {
         fill(text, &mut root).map_err(|error| placed(&error, text))?;
     }
-    Ok(root)
+    Ok((root, values))
 }
 
 /// A text in the form that the package reads; its lines are those of the file.
@@ -227,7 +249,11 @@ enum Texts {
     AsWritten,
 }
 
-fn shape(text: &str, texts: Texts, values_max: usize) -> Result<(Node, Words), serde_yaml::Error> {
+fn shape(
+    text: &str,
+    texts: Texts,
+    values_max: usize,
+) -> Result<(Node, Words, usize), serde_yaml::Error> {
     let (values, words) = (Cell::new(0), Cell::new(Words::None));
     let shape = Shape {
         depth: 0,
@@ -237,7 +263,7 @@ fn shape(text: &str, texts: Texts, values_max: usize) -> Result<(Node, Words), s
         values_max,
     };
     let root = shape.deserialize(serde_yaml::Deserializer::from_str(text))?;
-    Ok((root, words.get()))
+    Ok((root, words.get(), values.get()))
 }
 
 fn fill(text: &str, root: &mut Node) -> Result<(), serde_yaml::Error> {

@@ -68,9 +68,9 @@ fn what_is_read_in_one_pass_is_what_two_passes_read() {
         : true
     ";
     assert!(plain::is_plain(text));
-    let (once, words) = shape(text, Texts::OfValues, 100).unwrap();
+    let (once, words, _) = shape(text, Texts::OfValues, 100).unwrap();
     assert!(words == Words::None);
-    let (mut twice, words) = shape(text, Texts::AsWritten, 100).unwrap();
+    let (mut twice, words, _) = shape(text, Texts::AsWritten, 100).unwrap();
     assert!(words == Words::Some);
     fill(text, &mut twice).unwrap();
     assert_eq!(show(&once), show(&twice));
@@ -200,4 +200,47 @@ fn hostile_texts_end_soon() {
         let found = problem(text);
         assert!(found.contains(expected), "{expected}: {found}");
     }
+}
+
+fn list(text: &str) -> Result<Vec<Node>, String> {
+    let size = Size {
+        bytes: 16 << 20,
+        values: 1_000_000,
+    };
+    parse_list(text, size).map_err(|fault| fault.to_string())
+}
+
+#[test]
+fn a_long_list_says_the_same_in_pieces_and_as_a_whole() {
+    let entries: String = (0..20_000)
+        .map(|number| match number % 3 {
+            0 => format!("- {{name: a{number}, price: 1e{number}, on: yes}} # one\n"),
+            1 => format!("- name: 'b\n    - {number}'\n  # two\n  list:\n  - 2.50\n\n"),
+            _ => format!("-\n  text: |\n    - {number}\n  none:\n"),
+        })
+        .collect();
+    let text = format!("# keys\n{entries}");
+    assert!(pieces::of(&text).is_some_and(|pieces| pieces.len() > 2));
+    let found = list(&text).expect("a list");
+    let Node::List(whole) = document(&text, 1_000_000).expect("a document") else {
+        panic!("a list");
+    };
+    assert_eq!(found.len(), 20_000);
+    assert!(found == whole);
+    // An alias leads out of its piece; a text goes on at the beginning of a line.
+    let anchor = format!("- &a {{x: 1}}\n{entries}- *a\n");
+    let found = list(&anchor).expect("a list");
+    assert_eq!(found.first(), found.last());
+    let strange = format!("- \"one\n{entries}\"\n");
+    assert_eq!(list(&strange).map(|items| items.len()), Ok(1));
+    // Faults have the place that they have in the file.
+    let lines = text.lines().count();
+    let fault = list(&format!("{text}- {{\n")).expect_err("a fault");
+    assert!(fault.contains(&format!("line {}", lines + 2)), "{fault}");
+    assert!(list(&format!("{text}---\n- x\n")).is_err());
+    let size = Size {
+        bytes: 16 << 20,
+        values: 30_000,
+    };
+    assert!(parse_list(&text, size).is_err());
 }
