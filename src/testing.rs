@@ -273,6 +273,9 @@ pub mod link {
     pub mod gate {
         pub use crate::link::gate::{Audience, ConnectionsMax, Gates};
     }
+    pub mod held {
+        pub use crate::link::held::{HeldBudget, HeldLimits};
+    }
     pub mod latest {
         pub use crate::link::latest::Latest;
     }

@@ -24,8 +24,8 @@ pub struct Callers {
     ring: Keyring,
     /// By key: the models that its team may ask for are those of which of `teams`.
     teams: Box<[Team]>,
-    /// By name, the place of a team.
-    team_places: Map<Box<str>, usize>,
+    /// By key, the place of its team; empty where no team says which models it may ask for.
+    team_places: Box<[Option<u32>]>,
     /// By key: what an operator has done with it since the files were read.
     by_hand: Marks,
     /// The scopes that have limits or budgets.
@@ -108,10 +108,11 @@ impl Callers {
         let ids: Vec<ScopeId> = scopes.iter().map(|(id, _)| *id).collect();
         let gates = CallerGates::default().next(&scopes, (&ids, &all_budgets(&accounts)));
         let gates = gates.leasing(&leased_budgets(&accounts));
+        let team_places = places(&ring, &teams);
         Self {
             by_hand: Marks::new(ring.keys().len()),
             ring,
-            team_places: places(&teams),
+            team_places,
             teams,
             accounts,
             gates,
@@ -128,10 +129,11 @@ impl Callers {
         (accounts, fresh): (Arc<Accounts>, FreshAccounts),
     ) -> Self {
         let begun = (&*fresh.scopes, &*fresh.budgets);
+        let team_places = places(&ring, &teams);
         Self {
             by_hand: Marks::new(ring.keys().len()),
             ring,
-            team_places: places(&teams),
+            team_places,
             teams,
             gates: {
                 let gates = self.gates.next(&limits(&accounts), begun);
@@ -210,22 +212,27 @@ impl Callers {
         }
     }
 
-    /// Whether the key may ask for the model called `name`.
+    /// Whether the key at this place may ask for the model called `name`.
     #[must_use]
-    pub fn allows_model(&self, key: &CallerKey, name: &str) -> bool {
-        allows(key.models.as_deref(), name) && allows(self.models_of_team(key), name)
+    pub fn allows_model(&self, place: usize, name: &str) -> bool {
+        allows(self.models_of_key(place), name) && allows(self.models_of_team(place), name)
     }
 
-    /// Whether there are models that the key may not ask for.
+    /// Whether there are models that the key at this place may not ask for.
     #[must_use]
-    pub fn is_restricted(&self, key: &CallerKey) -> bool {
-        key.models.is_some() || self.models_of_team(key).is_some()
+    pub fn is_restricted(&self, place: usize) -> bool {
+        self.models_of_key(place).is_some() || self.models_of_team(place).is_some()
     }
 
-    /// The models that the key's team may ask for; `None`: all.
-    fn models_of_team(&self, key: &CallerKey) -> Option<&[NamePattern]> {
-        let place = self.team_places.get(key.team.as_deref()?)?;
-        self.teams.get(*place)?.models.as_deref()
+    /// The models that a key may ask for; `None`: all.
+    fn models_of_key(&self, place: usize) -> Option<&[NamePattern]> {
+        self.ring.keys().get(place)?.models.as_deref()
+    }
+
+    /// The models that a key's team may ask for; `None`: all.
+    fn models_of_team(&self, place: usize) -> Option<&[NamePattern]> {
+        let team = (*self.team_places.get(place)?)?;
+        self.teams.get(team as usize)?.models.as_deref()
     }
 
     /// The state of the key at this place at `now`, and how many of its secrets are good.
@@ -279,10 +286,14 @@ impl Callers {
     }
 }
 
-fn places(teams: &[Team]) -> Map<Box<str>, usize> {
-    let places = teams.iter().enumerate();
-    places
-        .map(|(place, one)| (one.name.clone(), place))
+/// By key, the place of its team; empty where no team says which models it may ask for.
+fn places(ring: &Keyring, teams: &[Team]) -> Box<[Option<u32>]> {
+    if teams.iter().all(|team| team.models.is_none()) {
+        return Box::default();
+    }
+    let places: Map<&str, u32> = teams.iter().map(|team| &*team.name).zip(0..).collect();
+    let keys = ring.keys().iter();
+    keys.map(|key| places.get(key.team.as_deref()?).copied())
         .collect()
 }
 
@@ -428,25 +439,36 @@ mod tests {
             allowance: Allowance::default(),
         };
         let teams = [team("t", patterns(&["gpt-*", "x"])), team("all", None)];
-        let keys = Callers::first(Keyring::default(), teams.into(), Arc::default());
-        let of = |team: &str, models: Option<&[&str]>| CallerKey {
-            team: Some(team.into()),
+        let all = [
+            ("free", None, None),
+            ("team's", Some("t"), None),
+            ("any of the team's", Some("t"), Some(&["*"][..])),
+            ("some of the team's", Some("t"), Some(&["gpt-4o*"])),
+            ("of a free team", Some("all"), None),
+            ("own", Some("all"), Some(&["x"])),
+        ];
+        let ring = all.map(|(name, team, models)| CallerKey {
+            team: team.map(Into::into),
             models: models.and_then(patterns),
-            ..key("k")
-        };
-        for (key, model, expected) in [
-            (key("k"), "any", true),
-            (of("t", None), "gpt-4o", true),
-            (of("t", None), "claude", false),
-            (of("t", Some(&["*"])), "claude", false),
-            (of("t", Some(&["gpt-4o*"])), "gpt-4o-mini", true),
-            (of("t", Some(&["gpt-4o*"])), "gpt-5", false),
-            (of("all", Some(&["x"])), "x", true),
-            (of("all", Some(&["x"])), "X", false),
+            ..key(name)
+        });
+        let ring = Keyring::new(ring.into()).unwrap();
+        let keys = Callers::first(ring, teams.into(), Arc::default());
+        for (place, model, expected) in [
+            (0, "any", true),
+            (1, "gpt-4o", true),
+            (1, "claude", false),
+            (2, "claude", false),
+            (3, "gpt-4o-mini", true),
+            (3, "gpt-5", false),
+            (4, "claude", true),
+            (5, "x", true),
+            (5, "X", false),
         ] {
-            assert_eq!(keys.allows_model(&key, model), expected, "{key:?} {model}");
+            let is_allowed = keys.allows_model(place, model);
+            assert_eq!(is_allowed, expected, "{}: {model}", all[place].0);
         }
-        assert!(keys.is_restricted(&of("t", None)) && keys.is_restricted(&of("all", Some(&["*"]))));
-        assert!(!keys.is_restricted(&of("all", None)) && !keys.is_restricted(&key("k")));
+        let restricted = [0, 1, 2, 3, 4, 5].map(|place| keys.is_restricted(place));
+        assert_eq!(restricted, [false, true, true, true, false, true]);
     }
 }

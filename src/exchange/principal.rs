@@ -123,13 +123,13 @@ impl Principal {
     /// Whether it may ask for the model called `name`.
     #[must_use]
     pub fn allows_model(&self, name: &str) -> bool {
-        self.keys.allows_model(self.key(), name)
+        self.keys.allows_model(self.place, name)
     }
 
     /// Whether there are models that it may not ask for.
     #[must_use]
     pub fn is_restricted(&self) -> bool {
-        self.keys.is_restricted(self.key())
+        self.keys.is_restricted(self.place)
     }
 
     /// Puts the key's caller in place of the one that the request's head names, unless the key may

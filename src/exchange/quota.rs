@@ -60,13 +60,16 @@ impl Quota {
         if gate.limits().mode == LimitMode::Count {
             return;
         }
-        for (place, limits) in [(&mut self.requests, REQUESTS), (&mut self.tokens, TOKENS)] {
-            for limit in limits {
-                if let Some(left) = gate.left_of(limit, self.now)
-                    && place.is_none_or(|other| tightness(&left) < tightness(&other))
-                {
-                    *place = Some(left);
-                }
+        for limit in gate.there() {
+            let place = match limit {
+                ScopeLimit::InFlight => continue,
+                ScopeLimit::RequestsPerMinute | ScopeLimit::RequestsPerDay => &mut self.requests,
+                ScopeLimit::TokensPerMinute | ScopeLimit::TokensPerDay => &mut self.tokens,
+            };
+            if let Some(left) = gate.left_of(limit, self.now)
+                && place.is_none_or(|other| tightness(&left) < tightness(&other))
+            {
+                *place = Some(left);
             }
         }
     }
@@ -80,30 +83,24 @@ impl Quota {
 
     /// Appends the header lines; those of Messages, too, where `wall` says what time it is.
     pub fn write(&self, wall: Option<WallTime>, out: &mut Vec<u8>) {
-        for (name, names, left) in [
-            ("requests", REQUEST_LINES, self.requests),
-            ("tokens", TOKEN_LINES, self.tokens),
-        ] {
-            let Some(left) = left else { continue };
-            let wait = whole_seconds(left.resets.since(self.now));
+        if let Some(left) = &self.requests {
+            let wait = self.wait(left);
             // Every answer has these lines, and `write!` takes several times as long.
             out.reserve(LINES_ROOM);
-            for (start, number) in names.into_iter().zip([left.limit, left.left, wait]) {
-                out.extend_from_slice(start.as_bytes());
-                out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
-            }
+            number_after(b"x-ratelimit-limit-requests: ", left.limit, out);
+            number_after(b"\r\nx-ratelimit-remaining-requests: ", left.left, out);
+            number_after(b"\r\nx-ratelimit-reset-requests: ", wait, out);
             out.extend_from_slice(b"s\r\n");
-            if let Some(wall) = wall {
-                let resets = wall.after(Duration::from_secs(wait)).civil();
-                // Writing to memory cannot fail.
-                let _ = write!(
-                    out,
-                    "anthropic-ratelimit-{name}-limit: {}\r\n\
-                     anthropic-ratelimit-{name}-remaining: {}\r\n\
-                     anthropic-ratelimit-{name}-reset: {resets}Z\r\n",
-                    left.limit, left.left
-                );
-            }
+            write_for_messages("requests", (left, wait), wall, out);
+        }
+        if let Some(left) = &self.tokens {
+            let wait = self.wait(left);
+            out.reserve(LINES_ROOM);
+            number_after(b"x-ratelimit-limit-tokens: ", left.limit, out);
+            number_after(b"\r\nx-ratelimit-remaining-tokens: ", left.left, out);
+            number_after(b"\r\nx-ratelimit-reset-tokens: ", wait, out);
+            out.extend_from_slice(b"s\r\n");
+            write_for_messages("tokens", (left, wait), wall, out);
         }
         if let Some(left) = self.budget {
             out.extend_from_slice(b"X-Infermux-Budget-Remaining: ");
@@ -111,6 +108,38 @@ impl Quota {
             out.extend_from_slice(b"\r\n");
         }
     }
+
+    /// Whole seconds until more is left.
+    fn wait(&self, left: &LimitLeft) -> u64 {
+        let span = left.resets.since(self.now);
+        span.as_secs() + u64::from(span.subsec_nanos() > 0)
+    }
+}
+
+#[inline]
+fn number_after<const N: usize>(text: &[u8; N], number: u64, out: &mut Vec<u8>) {
+    out.extend_from_slice(text);
+    out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
+}
+
+/// Appends the lines of Messages about `name`, where `wall` says what time it is.
+#[inline]
+fn write_for_messages(
+    name: &str,
+    (left, wait): (&LimitLeft, u64),
+    wall: Option<WallTime>,
+    out: &mut Vec<u8>,
+) {
+    let Some(wall) = wall else { return };
+    let resets = wall.after(Duration::from_secs(wait)).civil();
+    // Writing to memory cannot fail.
+    let _ = write!(
+        out,
+        "anthropic-ratelimit-{name}-limit: {}\r\n\
+         anthropic-ratelimit-{name}-remaining: {}\r\n\
+         anthropic-ratelimit-{name}-reset: {resets}Z\r\n",
+        left.limit, left.left
+    );
 }
 
 /// The less is left, and the later more is, the tighter.
@@ -118,25 +147,8 @@ fn tightness(left: &LimitLeft) -> (u64, Reverse<Instant>) {
     (left.left, Reverse(left.resets))
 }
 
-fn whole_seconds(span: Duration) -> u64 {
-    span.as_secs() + u64::from(span.subsec_nanos() > 0)
-}
-
-/// What stands before the limit, what is left of it, and the seconds until its reset.
-const REQUEST_LINES: [&str; 3] = [
-    "x-ratelimit-limit-requests: ",
-    "\r\nx-ratelimit-remaining-requests: ",
-    "\r\nx-ratelimit-reset-requests: ",
-];
-const TOKEN_LINES: [&str; 3] = [
-    "x-ratelimit-limit-tokens: ",
-    "\r\nx-ratelimit-remaining-tokens: ",
-    "\r\nx-ratelimit-reset-tokens: ",
-];
-/// Bytes of such lines with the longest numbers.
+/// Bytes of the lines about one kind of limit with the longest numbers.
 const LINES_ROOM: usize = 160;
-const REQUESTS: [ScopeLimit; 2] = [ScopeLimit::RequestsPerMinute, ScopeLimit::RequestsPerDay];
-const TOKENS: [ScopeLimit; 2] = [ScopeLimit::TokensPerMinute, ScopeLimit::TokensPerDay];
 
 #[cfg(test)]
 #[path = "quota_tests.rs"]

@@ -258,7 +258,7 @@ fn gate_limits([requests, tokens]: [u64; 2]) -> ScopeLimits {
 }
 
 fn reserved(taken: &ScopeTaken) -> i64 {
-    signed(taken.tokens_of.map_or(0, |(_, tokens)| tokens))
+    signed(taken.tokens_of().map_or(0, |(_, tokens)| tokens))
 }
 
 impl House {
@@ -321,7 +321,7 @@ impl House {
             Step::Cancel => {
                 if let Some(taken) = self.passing.pop() {
                     self.gate.cancel(taken);
-                    if taken.request_of == Some(self.today.tag()) {
+                    if taken.request_of() == Some(self.today.tag()) {
                         self.truth[0] -= 1;
                         self.truth[1] -= reserved(&taken);
                     }
@@ -362,7 +362,7 @@ impl House {
         if let Some(taken) = self.passing.pop() {
             let _ = self.gate.admit(&taken, Instant::ZERO);
             self.reports
-                .push_back(admitted(0, taken.request_of.unwrap()));
+                .push_back(admitted(0, taken.request_of().unwrap()));
             self.under_way.push(taken);
         }
     }
@@ -375,7 +375,7 @@ impl House {
         let excess = self.gate.settle(&taken, used);
         assert_eq!(excess, 0, "the minute has no limit");
         self.gate.release();
-        let (day, _) = taken.tokens_of.unwrap();
+        let (day, _) = taken.tokens_of().unwrap();
         if day == self.today.tag() {
             self.truth[1] += signed(used) - reserved(&taken);
         }

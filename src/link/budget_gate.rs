@@ -42,6 +42,18 @@ pub struct Reserved {
     pub share: Share,
 }
 
+impl Default for Reserved {
+    /// Nothing.
+    fn default() -> Self {
+        let share = Share {
+            amount: NanoUsd::ZERO,
+            capped: Capped::No,
+        };
+        let period = PeriodTag(0);
+        Self { period, share }
+    }
+}
+
 impl Default for BudgetGate {
     /// Nothing is left until the coordinator publishes a balance.
     fn default() -> Self {
@@ -59,6 +71,29 @@ impl Default for BudgetGate {
 }
 
 impl BudgetGate {
+    /// Reserves `costs` where there is nothing to decide: the instance has all of the budget, and
+    /// that much of it is neither spent nor reserved, so that every decision would be the same.
+    /// `None`: a decision is needed.
+    #[inline]
+    #[must_use]
+    pub fn reserve_plainly(&self, costs: NanoUsd) -> Option<Reserved> {
+        if self.lease.is_some() || costs == NanoUsd::ZERO {
+            return None;
+        }
+        let share = Share {
+            amount: costs,
+            capped: Capped::No,
+        };
+        let take = |bits| {
+            let word = Word::from_bits(bits);
+            (word.left() >= costs).then(|| word.take(share).to_bits())
+        };
+        let balance = &self.words.0.balance;
+        let before = balance.fetch_update(Ordering::AcqRel, Ordering::Acquire, take);
+        let period = PeriodTag(Word::from_bits(before.ok()?).period());
+        Some(Reserved { period, share })
+    }
+
     /// Reserves the share that `decide` returns for the budget's standing; `amount` is a period's.
     ///
     /// # Errors
@@ -138,11 +173,11 @@ impl BudgetGate {
 
     /// This much is spent for which nothing was reserved.
     pub fn spend(&self, period: PeriodTag, cost: NanoUsd) {
-        let share = Share {
-            amount: NanoUsd::ZERO,
-            capped: Capped::No,
+        let nothing = Reserved {
+            period,
+            ..Reserved::default()
         };
-        self.settle(&Reserved { period, share }, cost);
+        self.settle(&nothing, cost);
     }
 
     /// The same words, of which the instance has all or a part.

@@ -172,52 +172,11 @@ pub enum SampleKind {
     WholeAnswer,
 }
 
-impl Fact {
-    /// Adds `other` to this fact, where both are about the same and no book can tell them apart
-    /// from their sum; returns whether it was added.
-    #[inline]
-    #[must_use]
-    pub fn join(&mut self, other: &Self) -> bool {
-        match (self, other) {
-            (Self::Admitted(one), Self::Admitted(other)) => one.join(other),
-            (Self::Left(one), Self::Left(other)) => one.join(other),
-            (
-                Self::Settled {
-                    budget,
-                    period,
-                    cost,
-                    first: _,
-                },
-                Self::Settled {
-                    budget: same,
-                    period: same_period,
-                    cost: more,
-                    first: _,
-                },
-            ) if (*budget, *period) == (*same, *same_period) => {
-                *cost = cost.saturating_add(*more);
-                true
-            }
-            (
-                Self::Admitted(_)
-                | Self::Left(_)
-                | Self::Settled { .. }
-                | Self::Refused { .. }
-                | Self::Ended(_)
-                | Self::Succeeded(_)
-                | Self::Cooldown { .. }
-                | Self::ProbeTaken { .. }
-                | Self::ProbeAnswered { .. }
-                | Self::Forgotten { .. },
-                _,
-            ) => false,
-        }
-    }
-}
-
 impl Admitted {
+    /// Adds `other` to this, where both are about the same and no book can tell them apart from
+    /// their sum; returns whether it was added.
     #[inline]
-    fn join(&mut self, other: &Self) -> bool {
+    pub(super) fn join(&mut self, other: &Self) -> bool {
         let is_same = self.subject == other.subject
             && self.at.as_secs() == other.at.as_secs()
             && self.day.map(|(day, _)| day) == other.day.map(|(day, _)| day);
@@ -234,8 +193,9 @@ impl Admitted {
 }
 
 impl Left {
+    /// As [`Admitted::join`].
     #[inline]
-    fn join(&mut self, other: &Self) -> bool {
+    pub(super) fn join(&mut self, other: &Self) -> bool {
         let is_same = self.subject == other.subject
             && self.admitted.as_secs() == other.admitted.as_secs()
             && self.day == other.day;

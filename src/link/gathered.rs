@@ -1,6 +1,8 @@
 //! The facts of one shard that wait to be handed over, those of a kind as one.
 
-use crate::base::ids::{ProviderId, Subject};
+use crate::base::ids::{BudgetId, ProviderId, Subject};
+use crate::base::money::NanoUsd;
+use crate::base::period::PeriodTag;
 use crate::base::time::Instant;
 use crate::link::facts::{Admitted, Fact, Left, Success, Successes};
 
@@ -46,15 +48,72 @@ impl Gathered {
         self.facts.len()
     }
 
-    /// Adds `fact` to an earlier one; returns whether there was one to which it could be added.
+    /// Adds `fact` to an earlier one, where both are about the same and no book can tell them apart
+    /// from their sum; returns whether there was such a one.
     #[must_use]
     pub fn join(&mut self, fact: &Fact) -> bool {
-        let Some((kind, number)) = key(fact) else {
-            return false;
-        };
+        match fact {
+            Fact::Admitted(one) => self.join_admitted(one),
+            Fact::Left(one) => self.join_left(one),
+            Fact::Settled {
+                budget,
+                period,
+                cost,
+                first: _,
+            } => self.join_settled(*budget, *period, *cost),
+            Fact::Refused { .. }
+            | Fact::Ended(_)
+            | Fact::Succeeded(_)
+            | Fact::Cooldown { .. }
+            | Fact::ProbeTaken { .. }
+            | Fact::ProbeAnswered { .. }
+            | Fact::Forgotten { .. } => false,
+        }
+    }
+
+    /// As [`Self::join`], for a fact of this kind.
+    #[inline]
+    #[must_use]
+    pub fn join_admitted(&mut self, one: &Admitted) -> bool {
+        match self.latest(Kind::AdmittedBySubject, number(one.subject)) {
+            Some(Fact::Admitted(latest)) => latest.join(one),
+            Some(_) | None => false,
+        }
+    }
+
+    /// As [`Self::join`], for a fact of this kind.
+    #[inline]
+    #[must_use]
+    pub fn join_left(&mut self, one: &Left) -> bool {
+        match self.latest(Kind::LeftSubject, number(one.subject)) {
+            Some(Fact::Left(latest)) => latest.join(one),
+            Some(_) | None => false,
+        }
+    }
+
+    /// As [`Self::join`], for a request that has cost this much, which a budget pays in a period.
+    #[inline]
+    #[must_use]
+    pub fn join_settled(&mut self, pays: BudgetId, period: PeriodTag, cost: NanoUsd) -> bool {
+        match self.latest(Kind::Settled, pays.0) {
+            Some(Fact::Settled {
+                budget,
+                period: same,
+                cost: sum,
+                first: _,
+            }) if (*budget, *same) == (pays, period) => {
+                *sum = sum.saturating_add(cost);
+                true
+            }
+            Some(_) | None => false,
+        }
+    }
+
+    /// What may be the latest fact of this kind about the one with this number.
+    #[inline]
+    fn latest(&mut self, kind: Kind, number: u32) -> Option<&mut Fact> {
         let place = self.latest[entry(kind, number)];
-        let latest = self.facts.get_mut(usize::from(place));
-        latest.is_some_and(|latest| latest.join(fact))
+        self.facts.get_mut(usize::from(place))
     }
 
     /// Appends `fact`.
@@ -78,8 +137,7 @@ impl Gathered {
     /// could be added.
     #[must_use]
     pub fn succeed(&mut self, provider: ProviderId, at: Instant, success: Success) -> bool {
-        let place = self.latest[entry(Kind::Succeeded, u32::from(provider.0))];
-        match self.facts.get_mut(usize::from(place)) {
+        match self.latest(Kind::Succeeded, u32::from(provider.0)) {
             Some(Fact::Succeeded(all)) => all.add(provider, at, success),
             Some(_) | None => false,
         }

@@ -11,7 +11,9 @@ use crate::link::Padded;
 use crate::link::lease::{Lease, Leases};
 use crate::link::origin::Origin;
 use crate::link::pause::Pause;
+use crate::link::scope_limits::LimitSet;
 pub use crate::link::scope_limits::{LimitLeft, LimitMode, ScopeLeft, ScopeLimit, ScopeLimits};
+pub use crate::link::scope_taken::{Missing, ScopeRefusal, ScopeTaken};
 use crate::link::taking::{Fits, change, signed, take_of_day, take_place, take_room};
 
 /// One scope's words, and its limits under one configuration. Only the words of limits that exist
@@ -21,6 +23,8 @@ pub struct ScopeGate {
     words: Arc<Padded<Words>>,
     day_end: DayEnd,
     limits: ScopeLimits,
+    /// Those of them that there are.
+    there: LimitSet,
     /// The leases of its quotas, where it does not have all of its limits.
     pub(super) leases: Option<Arc<Padded<Leases>>>,
 }
@@ -50,44 +54,6 @@ pub(super) struct Words {
 /// When the running day ends: one word for all scopes.
 #[derive(Clone, Debug, Default)]
 pub struct DayEnd(Arc<Padded<AtomicU64>>);
-
-/// What a request has taken from a scope's words. Its holder either cancels it, or reports it,
-/// settles it once and releases its place.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct ScopeTaken {
-    /// Requests taken from the minute: one, or none where it has no limit.
-    pub requests: u64,
-    /// Tokens taken from the minute.
-    pub tokens: u64,
-    /// The day from whose requests one was taken.
-    pub request_of: Option<PeriodTag>,
-    /// The day from whose tokens some were taken, and how many.
-    pub tokens_of: Option<(PeriodTag, u64)>,
-    /// The limits that are exceeded, one bit each.
-    exceeded: u8,
-}
-
-/// Why a scope refuses a request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ScopeRefusal {
-    /// The limit that refuses it.
-    pub limit: ScopeLimit,
-    /// When it may allow such a request.
-    pub until: Instant,
-    /// What is missing.
-    pub missing: Missing,
-}
-
-/// What a request misses that a limit refuses.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Missing {
-    /// All of the limit is used.
-    Limit,
-    /// The instance's part of it is too small: another one may be leased.
-    Part,
-    /// The lease has ended: the store is out of reach.
-    Lease,
-}
 
 /// The pause between two warnings that a scope's limits would have refused requests.
 const WARNED_EVERY: Duration = Duration::from_secs(60);
@@ -127,6 +93,7 @@ impl ScopeGate {
             words: Arc::new(Padded(words)),
             day_end,
             limits,
+            there: limits.there(),
             leases: (limits.origin == Origin::Leased).then(|| Arc::new(Leases::none())),
         }
     }
@@ -144,6 +111,7 @@ impl ScopeGate {
         };
         Self {
             limits,
+            there: limits.there(),
             leases,
             ..self.clone()
         }
@@ -161,32 +129,54 @@ impl ScopeGate {
     /// # Errors
     ///
     /// A limit refuses the request: nothing is taken.
+    #[inline]
     pub fn take(&self, now: Instant, tokens: u64) -> Result<ScopeTaken, ScopeRefusal> {
+        if self.leases.is_some() || self.limits.mode == LimitMode::Count {
+            return self.take_as_they_are(now, tokens);
+        }
         let mut taken = ScopeTaken::default();
-        let mut done = 0;
-        for limit in ScopeLimit::ALL {
-            let Some(most) = self.limits.of(limit) else {
-                continue;
-            };
-            let mode = self.mode(limit, now);
-            if let Some(mode) = mode
-                && self.take_of((limit, most, mode), tokens, &mut taken) == Fits::Yes
-            {
-                done |= bit(limit);
-                continue;
+        for limit in self.there {
+            let most = self.limits.of(limit).unwrap_or_default();
+            let asked = (limit, most, LimitMode::Refuse);
+            if self.take_of(asked, tokens, &mut taken) == Fits::No {
+                return Err(self.refuse((limit, now), &taken));
             }
-            match mode {
-                Some(LimitMode::Count) => {
-                    // It is taken in any case, and so comes back where a later limit refuses.
-                    (taken.exceeded, done) = (taken.exceeded | bit(limit), done | bit(limit));
-                }
-                Some(LimitMode::Refuse) | None => {
-                    self.undo(&taken, done);
-                    return Err(self.refusal(limit, now));
-                }
-            }
+            taken.counting.insert(limit);
         }
         Ok(taken)
+    }
+
+    /// As [`Self::take`], where parts of limits are leased, or limits only count.
+    #[inline(never)]
+    fn take_as_they_are(&self, now: Instant, tokens: u64) -> Result<ScopeTaken, ScopeRefusal> {
+        let mut taken = ScopeTaken {
+            origin: self.limits.origin,
+            ..ScopeTaken::default()
+        };
+        for limit in self.there {
+            let most = self.limits.of(limit).unwrap_or_default();
+            let mode = self.mode(limit, now);
+            let fits = mode.map_or(Fits::No, |mode| {
+                self.take_of((limit, most, mode), tokens, &mut taken)
+            });
+            match (fits, mode) {
+                (Fits::Yes, _) => {}
+                // It is taken in any case, and so comes back where a later limit refuses.
+                (Fits::No, Some(LimitMode::Count)) => taken.exceeded.insert(limit),
+                (Fits::No, Some(LimitMode::Refuse) | None) => {
+                    return Err(self.refuse((limit, now), &taken));
+                }
+            }
+            taken.counting.insert(limit);
+        }
+        Ok(taken)
+    }
+
+    /// Gives back what was taken so far, and says why `limit` refuses the request.
+    #[cold]
+    fn refuse(&self, (limit, now): (ScopeLimit, Instant), taken: &ScopeTaken) -> ScopeRefusal {
+        self.undo(taken);
+        self.refusal(limit, now)
     }
 
     /// Which limit would refuse a request of `tokens` tokens now: nothing is taken or counted.
@@ -226,24 +216,18 @@ impl ScopeGate {
 
     /// The request is not sent under this scope, and nobody was told of it: all comes back.
     pub fn cancel(&self, taken: ScopeTaken) {
-        let all = ScopeLimit::ALL.into_iter();
-        self.undo(&taken, all.fold(0, |bits, limit| bits | bit(limit)));
+        self.undo(&taken);
     }
 
     /// The request has passed all of its scopes, and is sent: the limits that it exceeds count it.
-    /// The coordinator is to be told then what was taken ([`ScopeLimits::must_be_told`]). Returns
+    /// The coordinator is to be told then what was taken ([`ScopeTaken::must_be_told`]). Returns
     /// the first of these limits and how many warnings were held back, where the log is to be told.
     pub fn admit(&self, taken: &ScopeTaken, now: Instant) -> Option<(ScopeLimit, u64)> {
-        if taken.exceeded == 0 {
-            return None;
+        let mut exceeded = taken.exceeded;
+        for limit in exceeded {
+            self.words().exceeded[limit as usize].fetch_add(1, Ordering::Relaxed);
         }
-        for limit in ScopeLimit::ALL {
-            if taken.exceeded & bit(limit) != 0 {
-                self.words().exceeded[limit as usize].fetch_add(1, Ordering::Relaxed);
-            }
-        }
-        let exceeds = |limit: &ScopeLimit| taken.exceeded & bit(*limit) != 0;
-        let first = ScopeLimit::ALL.into_iter().find(exceeds)?;
+        let first = exceeded.next()?;
         let kept_back = self.words().warnings.end_after(now, WARNED_EVERY)?;
         Some((first, kept_back))
     }
@@ -251,16 +235,17 @@ impl ScopeGate {
     /// The request has used `used` tokens: an excess is taken from the minute, even below zero, and
     /// its number is returned; what it did not use comes back to the day. What it did not use of
     /// the minute comes back when the coordinator is told.
+    #[inline]
     #[must_use = "the coordinator must be told the excess"]
     pub fn settle(&self, taken: &ScopeTaken, used: u64) -> u64 {
-        if let Some((day, of_day)) = taken.tokens_of {
+        if let Some((day, of_day)) = taken.tokens_of() {
             let settle = |word: DayWord| word.settled(day.0, of_day, used);
             change(&self.words().day_tokens, settle);
         }
-        if self.limits.of(ScopeLimit::TokensPerMinute).is_none() {
+        if !taken.counting.has(ScopeLimit::TokensPerMinute) {
             return 0;
         }
-        let excess = used.saturating_sub(taken.tokens);
+        let excess = used.saturating_sub(taken.tokens());
         if excess > 0 {
             let tokens = &self.words().tokens;
             tokens.fetch_sub(signed(excess), Ordering::Relaxed);
@@ -269,14 +254,21 @@ impl ScopeGate {
     }
 
     /// The request has ended: one in flight less.
+    #[inline]
     pub fn release(&self) {
-        if self.limits.of(ScopeLimit::InFlight).is_some() {
+        if self.there.has(ScopeLimit::InFlight) {
             if let Some(leases) = &self.leases {
                 leases.0.give_places(1);
             } else {
                 self.words().in_flight.fetch_sub(1, Ordering::Relaxed);
             }
         }
+    }
+
+    /// The limits that there are, in their order.
+    #[inline]
+    pub fn there(&self) -> impl Iterator<Item = ScopeLimit> + use<> {
+        self.there
     }
 
     /// What is left of each limit.
@@ -415,6 +407,7 @@ impl ScopeGate {
     }
 
     /// Takes from one limit. What does not fit is taken only where limits do not refuse.
+    #[inline(always)]
     fn take_of(
         &self,
         (limit, most, mode): (ScopeLimit, u64, LimitMode),
@@ -428,52 +421,44 @@ impl ScopeGate {
                 None => take_place(&words.in_flight, most, mode),
                 Some(leases) => take_room(&leases.0.places, 1, mode),
             },
-            ScopeLimit::RequestsPerMinute => {
-                taken.requests = 1;
-                take_room(&words.requests, 1, mode)
-            }
+            ScopeLimit::RequestsPerMinute => take_room(&words.requests, 1, mode),
             ScopeLimit::TokensPerMinute => {
-                taken.tokens = tokens;
+                taken.tokens[0] = tokens;
                 take_room(&words.tokens, tokens, mode)
             }
             ScopeLimit::RequestsPerDay => {
                 let (fits, day) = take_of_day(&words.day_requests, 1, mode);
-                taken.request_of = Some(day);
+                taken.days[0] = day;
                 fits
             }
             ScopeLimit::TokensPerDay => {
                 let (fits, day) = take_of_day(&words.day_tokens, tokens, mode);
-                taken.tokens_of = Some((day, tokens));
+                (taken.days[1], taken.tokens[1]) = (day, tokens);
                 fits
             }
         }
     }
 
-    /// Gives back what was taken from the limits in `done`.
-    fn undo(&self, taken: &ScopeTaken, done: u8) {
+    /// Gives back what was taken from the limits that count it.
+    fn undo(&self, taken: &ScopeTaken) {
         let words = self.words();
-        let there = |limit: &ScopeLimit| self.limits.of(*limit).is_some();
-        let limits = ScopeLimit::ALL.into_iter().filter(there);
-        for limit in limits.filter(|limit| done & bit(*limit) != 0) {
+        for limit in taken.counting {
             match limit {
                 ScopeLimit::InFlight => self.release(),
                 ScopeLimit::RequestsPerMinute => {
-                    let requests = &words.requests;
-                    requests.fetch_add(signed(taken.requests), Ordering::Relaxed);
+                    words.requests.fetch_add(1, Ordering::Relaxed);
                 }
                 ScopeLimit::TokensPerMinute => {
                     let tokens = &words.tokens;
-                    tokens.fetch_add(signed(taken.tokens), Ordering::Relaxed);
+                    tokens.fetch_add(signed(taken.tokens()), Ordering::Relaxed);
                 }
                 ScopeLimit::RequestsPerDay => {
-                    if let Some(day) = taken.request_of {
-                        change(&words.day_requests, |word| word.settled(day.0, 1, 0));
-                    }
+                    let [day, _] = taken.days;
+                    change(&words.day_requests, |word| word.settled(day.0, 1, 0));
                 }
                 ScopeLimit::TokensPerDay => {
-                    if let Some((day, tokens)) = taken.tokens_of {
-                        change(&words.day_tokens, |word| word.settled(day.0, tokens, 0));
-                    }
+                    let ([_, day], [_, tokens]) = (taken.days, taken.tokens);
+                    change(&words.day_tokens, |word| word.settled(day.0, tokens, 0));
                 }
             }
         }
@@ -490,10 +475,6 @@ impl ScopeGate {
             ScopeLimit::RequestsPerDay | ScopeLimit::TokensPerDay => self.day_end.get().max(now),
         }
     }
-}
-
-const fn bit(limit: ScopeLimit) -> u8 {
-    1 << limit as u8
 }
 
 #[cfg(test)]

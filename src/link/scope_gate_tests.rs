@@ -79,9 +79,9 @@ fn only_limits_that_exist_are_touched() {
 fn what_is_settled_comes_back_to_the_day_and_an_excess_is_taken_from_both() {
     let gate = gate(ALL, LimitMode::Refuse);
     let taken = gate.take(NOW, 20).expect("there is room");
-    assert_eq!((taken.requests, taken.tokens), (1, 20));
+    assert_eq!((taken.requests(), taken.tokens()), (1, 20));
     assert_eq!(
-        (taken.request_of, taken.tokens_of),
+        (taken.request_of(), taken.tokens_of()),
         (Some(TODAY), Some((TODAY, 20)))
     );
     assert_eq!(left(&gate), [2, 3, 30, 4, 40]);
@@ -108,7 +108,7 @@ fn what_is_settled_comes_back_to_the_day_and_an_excess_is_taken_from_both() {
 fn a_request_of_more_tokens_than_a_limit_allows_takes_all_of_them() {
     let gate = gate(ALL, LimitMode::Refuse);
     let taken = gate.take(NOW, 1_000).expect("it takes all");
-    assert_eq!((taken.tokens, taken.tokens_of), (50, Some((TODAY, 60))));
+    assert_eq!((taken.tokens(), taken.tokens_of()), (50, Some((TODAY, 60))));
     assert_eq!(left(&gate), [2, 3, 0, 4, 0]);
     assert_eq!(gate.settle(&taken, 55), 5);
     assert_eq!(left(&gate)[4], 5);
@@ -151,7 +151,7 @@ fn requests_of_a_former_day_change_nothing() {
     gate.cancel(cancelled);
     assert_eq!(left(&gate), [0, 0, 0, 3, 30]);
     let taken = gate.take(NOW, 10).expect("there is room");
-    assert_eq!(taken.request_of, Some(PeriodTag(6)));
+    assert_eq!(taken.request_of(), Some(PeriodTag(6)));
 }
 
 #[test]
@@ -249,7 +249,7 @@ fn a_day_that_begins_among_takers_is_taken_from_once_for_each_that_was_admitted_
                 std::thread::yield_now();
                 continue;
             };
-            let Some(day) = taken.request_of else {
+            let Some(day) = taken.request_of() else {
                 continue;
             };
             counts[usize::from(day.0)].fetch_add(1, Ordering::Relaxed);

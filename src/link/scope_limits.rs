@@ -86,7 +86,65 @@ impl ScopeLimit {
     }
 }
 
+/// A set of limits, a bit for each.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct LimitSet(u8);
+
+impl LimitSet {
+    const COUNTED: Self = Self((1 << ScopeLimit::ALL.len()) - 1 - Self::of(ScopeLimit::InFlight).0);
+    const TOKENS: Self =
+        Self(Self::of(ScopeLimit::TokensPerMinute).0 | Self::of(ScopeLimit::TokensPerDay).0);
+
+    pub(super) const fn of(limit: ScopeLimit) -> Self {
+        Self(1 << limit as u8)
+    }
+
+    pub(super) const fn has(self, limit: ScopeLimit) -> bool {
+        self.meets(Self::of(limit))
+    }
+
+    pub(super) const fn insert(&mut self, limit: ScopeLimit) {
+        self.0 |= Self::of(limit).0;
+    }
+
+    /// Whether requests or tokens are among them, which the coordinator counts.
+    pub(super) const fn are_counted(self) -> bool {
+        self.meets(Self::COUNTED)
+    }
+
+    /// Whether tokens are among them.
+    pub(super) const fn are_of_tokens(self) -> bool {
+        self.meets(Self::TOKENS)
+    }
+
+    const fn meets(self, others: Self) -> bool {
+        self.0 & others.0 != 0
+    }
+}
+
+/// In the order in which a request passes them.
+impl Iterator for LimitSet {
+    type Item = ScopeLimit;
+
+    #[inline]
+    fn next(&mut self) -> Option<ScopeLimit> {
+        let first = ScopeLimit::ALL.get(self.0.trailing_zeros() as usize)?;
+        self.0 &= self.0.wrapping_sub(1);
+        Some(*first)
+    }
+}
+
 impl ScopeLimits {
+    /// The limits that there are.
+    pub(super) fn there(&self) -> LimitSet {
+        let mut set = LimitSet::default();
+        let there = |limit: &ScopeLimit| self.of(*limit).is_some();
+        for limit in ScopeLimit::ALL.into_iter().filter(there) {
+            set.insert(limit);
+        }
+        set
+    }
+
     /// How much `limit` allows.
     #[must_use]
     pub const fn of(&self, limit: ScopeLimit) -> Option<u64> {
@@ -96,8 +154,7 @@ impl ScopeLimits {
     /// Whether requests or tokens are limited, so that admissions and ends must be reported.
     #[must_use]
     pub fn must_be_told(&self) -> bool {
-        let [_, counted @ ..] = self.most;
-        counted.iter().any(Option::is_some)
+        self.there().are_counted()
     }
 }
 

@@ -69,8 +69,8 @@ fn a_day_is_charged_for_its_own_requests_alone() {
                 let taken = gate.take(NOW, tokens).ok()?;
                 let _ = gate.settle(&taken, used);
                 let of = |day: Option<PeriodTag>| day == Some(WEDNESDAY);
-                let day = taken.tokens_of.map(|(day, _)| day);
-                Some((of(taken.request_of), if of(day) { used } else { 0 }))
+                let day = taken.tokens_of().map(|(day, _)| day);
+                Some((of(taken.request_of()), if of(day) { used } else { 0 }))
             })
         });
         let coordinator = with(&gate, |gate| gate.begin_day(WEDNESDAY, 10, 100));

@@ -108,12 +108,12 @@ impl Allowed {
     ) -> Held {
         let counted = Counted::under(Limited::of_scope(limits), limits.mode);
         self.window
-            .on_taken(now, (taken.tokens, counted), request)?;
+            .on_taken(now, (taken.tokens(), counted), request)?;
         self.lack.add(Charge {
             request,
             at: now,
-            requests: taken.requests,
-            tokens: taken.tokens,
+            requests: taken.requests(),
+            tokens: taken.tokens(),
             is_merged: !limits.must_be_told(),
             is_owed: false,
         });
@@ -127,12 +127,12 @@ impl Allowed {
             day.taken[place] += i128::from(amount);
         }
         let [requests, tokens] = [0, 1].map(|place| day.left(place));
-        day.used[0] += u64::from(taken.request_of.is_some());
+        day.used[0] += u64::from(taken.request_of().is_some());
         let fits = |left: Option<i128>, tag: Option<PeriodTag>| {
             counted.is_kept() <= (tag.is_none() || left.is_none_or(|left| left >= 0))
         };
-        let kept =
-            fits(requests, taken.request_of) && fits(tokens, taken.tokens_of.map(|(tag, _)| tag));
+        let kept = fits(requests, taken.request_of())
+            && fits(tokens, taken.tokens_of().map(|(tag, _)| tag));
         promise("limit.never-over", kept, || {
             format!("{requests:?} requests and {tokens:?} tokens are left of the day")
         })
@@ -147,10 +147,10 @@ impl Allowed {
     ) -> Held {
         let counted = Counted::under(Limited::of_scope(limits), limits.mode);
         self.window.on_used(used, request);
-        if limits.of(ScopeLimit::TokensPerMinute).is_some() && used > taken.tokens {
-            self.lack.on_excess(now, used - taken.tokens, request);
+        if limits.of(ScopeLimit::TokensPerMinute).is_some() && used > taken.tokens() {
+            self.lack.on_excess(now, used - taken.tokens(), request);
         }
-        if let Some((tag, amount)) = taken.tokens_of
+        if let Some((tag, amount)) = taken.tokens_of()
             && self.day.today.last_with_tag(tag) == self.day.today
         {
             self.day.taken[1] += i128::from(used) - i128::from(amount);
@@ -340,9 +340,9 @@ impl Lack {
 /// The day of which requests, and of which tokens were taken, and how many.
 fn of_day(taken: &ScopeTaken) -> [(Option<PeriodTag>, u64); 2] {
     let tokens = taken
-        .tokens_of
+        .tokens_of()
         .map_or((None, 0), |(tag, amount)| (Some(tag), amount));
-    [(taken.request_of, 1), tokens]
+    [(taken.request_of(), 1), tokens]
 }
 
 const OF_DAY: [ScopeLimit; 2] = [ScopeLimit::RequestsPerDay, ScopeLimit::TokensPerDay];

@@ -5,8 +5,10 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use infermux::testing::base::ids::ShardId;
+use infermux::testing::base::money::NanoUsd;
 use infermux::testing::base::time::Instant;
 use infermux::testing::link::facts::{Ended, Fact};
+use infermux::testing::link::held::{HeldBudget, HeldLimits};
 use infermux::testing::link::progress::Progress;
 use infermux::testing::link::reports::Lacking;
 use infermux::testing::shard::state::desk::Report;
@@ -68,6 +70,22 @@ impl Report for Tap {
     fn report(&self, fact: Fact) {
         self.reports.report(fact);
         self.hear(fact);
+    }
+
+    fn passed(&self, at: Instant, held: &[HeldLimits]) {
+        for one in held {
+            self.reports.passed(at, std::slice::from_ref(one));
+            if one.taken.must_be_told() {
+                self.hear(Fact::Admitted(one.admitted(at)));
+            }
+        }
+    }
+
+    fn paid(&self, cost: NanoUsd, held: &[HeldBudget]) {
+        for one in held {
+            self.reports.paid(cost, std::slice::from_ref(one));
+            self.hear(one.settled(cost));
+        }
     }
 
     fn ended(&self, ended: Ended) {

@@ -15,7 +15,8 @@ use crate::exchange::overrides::Overrides;
 use crate::exchange::quota::Quota;
 use crate::link::budget_gate::Reserved;
 use crate::link::caller_gates::CallerGates;
-use crate::link::facts::{Admitted, Fact, Left};
+use crate::link::facts::Fact;
+use crate::link::held::{HeldBudget, HeldLimits};
 use crate::link::lease::Lease;
 use crate::link::pause;
 use crate::link::reports::Lacking;
@@ -28,7 +29,8 @@ pub struct Pass {
     desk: Rc<Desk>,
     callers: Rc<SharedCallers>,
     admitted: Instant,
-    held: Few<Holding, HELD>,
+    limits: Few<HeldLimits, LIMITS_HELD>,
+    budgets: Few<HeldBudget, BUDGETS_HELD>,
     stage: Stage,
     /// Whether it passes no budget, since it costs nothing.
     is_free: bool,
@@ -52,21 +54,6 @@ pub struct Bill {
     pub tokens: Tokens,
     /// Money.
     pub cost: NanoUsd,
-}
-
-/// What is taken in one scope.
-#[derive(Clone, Copy, Debug)]
-enum Holding {
-    /// Of its limits.
-    Limits(ScopeId, ScopeTaken),
-    /// Money of a budget, and what the budget allows in a period where it refuses requests.
-    Budget(BudgetId, Reserved, Option<NanoUsd>),
-}
-
-impl Default for Holding {
-    fn default() -> Self {
-        Self::Limits(ScopeId(0), ScopeTaken::default())
-    }
 }
 
 /// What a request asks of its scopes.
@@ -155,22 +142,23 @@ impl Pass {
     pub fn take<'a>(
         desk: &Rc<Desk>,
         callers: &Rc<SharedCallers>,
-        accounts: impl Iterator<Item = &'a Account>,
+        mut accounts: impl Iterator<Item = &'a Account>,
         wanted: &Wanted<'_>,
     ) -> Result<Self, Stopped<'a>> {
         let mut pass = Self {
             desk: Rc::clone(desk),
             callers: Rc::clone(callers),
             admitted: wanted.now,
-            held: Few::default(),
+            limits: Few::default(),
+            budgets: Few::default(),
             stage: Stage::Begun,
             is_free: wanted.ask.is_none(),
         };
-        for account in accounts {
+        // Dropped, the pass gives back what it holds already.
+        accounts.try_for_each(|account| {
             let taken = pass.take_in(account, wanted);
-            // Dropped, the pass gives back what it holds already.
-            taken.map_err(|by| Stopped { account, by })?;
-        }
+            taken.map_err(|by| Stopped { account, by })
+        })?;
         pass.tell();
         Ok(pass)
     }
@@ -211,46 +199,49 @@ impl Pass {
     /// Tells the coordinator what was taken of limits.
     fn tell(&mut self) {
         self.stage = Stage::Taken;
-        for holding in self.held.as_slice() {
-            let Holding::Limits(id, taken) = holding else {
-                continue;
-            };
-            let gate = &self.callers.gates().scopes[id.index()];
-            if let Some(told) = gate.admit(taken, self.admitted) {
-                warn(self.callers.accounts(), *id, told);
+        let held = self.limits.as_slice();
+        for one in held.iter().filter(|one| one.taken.exceeds()) {
+            let gate = &self.callers.gates().scopes[one.scope.index()];
+            if let Some(told) = gate.admit(&one.taken, self.admitted) {
+                warn(self.callers.accounts(), one.scope, told);
             }
-            if gate.limits().must_be_told() {
-                self.desk.reports.report(Fact::Admitted(Admitted {
-                    subject: Subject::Scope(*id),
-                    at: self.admitted,
-                    requests: taken.requests,
-                    tokens: Tokens::new(taken.tokens),
-                    day: taken.request_of.map(|day| (day, 1)),
-                }));
-            }
+        }
+        if !held.is_empty() {
+            self.desk.reports.passed(self.admitted, held);
         }
     }
 
+    #[inline]
     fn take_in<'a>(&mut self, account: &'a Account, wanted: &Wanted<'_>) -> Result<(), By<'a>> {
-        if let Some((id, _)) = account.limits {
-            let gate = &self.callers.gates().scopes[id.index()];
+        if let Some((scope, _)) = account.limits {
+            let gate = &self.callers.gates().scopes[scope.index()];
             let taken = gate.take(wanted.now, wanted.tokens.get());
             let taken = taken.map_err(By::Limit)?;
-            self.held.push(Holding::Limits(id, taken));
+            self.limits.push(HeldLimits { scope, taken });
         }
         let Some(ask) = &wanted.ask else {
             return Ok(());
         };
         for (id, rules) in &account.budgets {
             let id = *id;
-            let reserved = self.reserve((id, rules), ask, wanted);
-            let reserved = reserved.map_err(|refused| By::Budget { id, rules, refused })?;
-            let told = (rules.enforce == Enforce::Yes).then_some(rules.amount);
-            self.held.push(Holding::Budget(id, reserved, told));
+            let gate = &self.callers.gates().budgets[id.index()];
+            let reserved = match gate.reserve_plainly(ask.costs()) {
+                Some(reserved) => reserved,
+                None => {
+                    let decided = self.reserve((id, rules), ask, wanted);
+                    decided.map_err(|refused| By::Budget { id, rules, refused })?
+                }
+            };
+            self.budgets.push(HeldBudget {
+                budget: id,
+                reserved,
+                told: (rules.enforce == Enforce::Yes).then_some(rules.amount),
+            });
         }
         Ok(())
     }
 
+    #[inline(never)]
     fn reserve(
         &self,
         (id, rules): (BudgetId, &Budget),
@@ -309,24 +300,14 @@ impl Pass {
 
     /// What is reserved of budgets, in their order.
     pub fn reserved(&self) -> impl Iterator<Item = (BudgetId, Reserved)> {
-        self.held
-            .as_slice()
-            .iter()
-            .filter_map(|holding| match holding {
-                Holding::Budget(id, reserved, _) => Some((*id, *reserved)),
-                Holding::Limits(..) => None,
-            })
+        let held = self.budgets.as_slice().iter();
+        held.map(|one| (one.budget, one.reserved))
     }
 
     /// What is taken of limits, in their order.
     pub fn taken(&self) -> impl Iterator<Item = (ScopeId, ScopeTaken)> {
-        self.held
-            .as_slice()
-            .iter()
-            .filter_map(|holding| match holding {
-                Holding::Limits(id, taken) => Some((*id, *taken)),
-                Holding::Budget(..) => None,
-            })
+        let held = self.limits.as_slice().iter();
+        held.map(|one| (one.scope, one.taken))
     }
 
     /// What is left in its scopes at `now`; `None`: it does not know all of them, since it is free.
@@ -337,13 +318,12 @@ impl Pass {
         }
         let gates = self.callers.gates();
         let mut quota = Quota::at(now);
-        for holding in self.held.as_slice() {
-            match holding {
-                Holding::Limits(id, _) => quota.add_limits(&gates.scopes[id.index()]),
-                Holding::Budget(_, _, None) => {}
-                Holding::Budget(id, _, Some(amount)) => {
-                    quota.add_budget(*amount, &gates.budgets[id.index()]);
-                }
+        for one in self.limits.as_slice() {
+            quota.add_limits(&gates.scopes[one.scope.index()]);
+        }
+        for one in self.budgets.as_slice() {
+            if let Some(amount) = one.told {
+                quota.add_budget(amount, &gates.budgets[one.budget.index()]);
             }
         }
         Some(quota)
@@ -352,54 +332,44 @@ impl Pass {
     /// The request has used this much. Only the first call counts.
     pub fn settle(&mut self, bill: &Bill) {
         let stage = std::mem::replace(&mut self.stage, Stage::Settled);
-        // The last that was taken is the first to come back.
-        if stage == Stage::Settled {
-            return;
-        }
-        for holding in self.held.as_slice().iter().rev() {
-            match (stage, *holding) {
-                (Stage::Begun, Holding::Limits(scope, taken)) => {
-                    self.callers.gates().scopes[scope.index()].cancel(taken);
+        let (limits, budgets) = (self.limits.as_slice(), self.budgets.as_slice());
+        let gates = self.callers.gates();
+        match stage {
+            Stage::Settled => return,
+            // Nobody was told of them.
+            Stage::Begun => {
+                for one in limits {
+                    gates.scopes[one.scope.index()].cancel(one.taken);
                 }
-                (Stage::Taken, Holding::Limits(scope, taken)) => {
-                    self.leave(scope, &taken, bill.tokens);
-                }
-                (Stage::Begun | Stage::Taken, Holding::Budget(budget, reserved, _)) => {
-                    self.pay(budget, &reserved, bill.cost);
-                }
-                (Stage::Settled, Holding::Limits(..) | Holding::Budget(..)) => {}
             }
+            Stage::Taken => {
+                for one in limits {
+                    self.leave(one, bill.tokens);
+                }
+            }
+        }
+        // The words know it when this returns, the books within 10 ms.
+        for one in budgets {
+            gates.budgets[one.budget.index()].settle(&one.reserved, bill.cost);
+        }
+        if bill.cost > NanoUsd::ZERO && !budgets.is_empty() {
+            self.desk.reports.paid(bill.cost, budgets);
         }
     }
 
     /// What is taken of a scope's limits comes back, as far as it was not used.
-    fn leave(&self, scope: ScopeId, taken: &ScopeTaken, used: Tokens) {
-        let gate = &self.callers.gates().scopes[scope.index()];
+    #[inline]
+    fn leave(&self, held: &HeldLimits, used: Tokens) {
+        let taken = &held.taken;
+        if !taken.must_be_settled() && !taken.end_must_be_told() {
+            return;
+        }
+        let gate = &self.callers.gates().scopes[held.scope.index()];
         let excess = gate.settle(taken, used.get());
         gate.release();
-        if gate.limits().must_be_told() {
-            self.desk.reports.report(Fact::Left(Left {
-                subject: Subject::Scope(scope),
-                admitted: self.admitted,
-                day: taken.tokens_of.map(|(day, _)| day),
-                reserved: Tokens::new(taken.tokens),
-                excess: Tokens::new(excess),
-                used,
-            }));
-        }
-    }
-
-    /// What is reserved of a budget comes back, and the cost is spent.
-    fn pay(&self, budget: BudgetId, reserved: &Reserved, cost: NanoUsd) {
-        // The words know it when this returns, the books within 10 ms.
-        self.callers.gates().budgets[budget.index()].settle(reserved, cost);
-        if cost > NanoUsd::ZERO {
-            self.desk.reports.report(Fact::Settled {
-                budget,
-                period: reserved.period,
-                cost,
-                first: cost,
-            });
+        if taken.end_must_be_told() {
+            let left = held.left(self.admitted, (used, Tokens::new(excess)));
+            self.desk.reports.report(Fact::Left(left));
         }
     }
 }
@@ -495,6 +465,7 @@ impl Drop for Pass {
     }
 }
 
-/// What a request usually holds at most: of the limits and one budget of its team, its key and its
-/// model, and its caller's budget.
-const HELD: usize = 7;
+/// What a request usually holds at most: of the limits of its team, its key and its model.
+const LIMITS_HELD: usize = 3;
+/// Likewise: one budget of each of these, and its caller's.
+const BUDGETS_HELD: usize = 4;

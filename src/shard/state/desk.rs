@@ -3,10 +3,12 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
+use crate::base::money::NanoUsd;
 use crate::base::time::Instant;
 use crate::config::plan::Plan;
 use crate::link::facts::{Ended, Fact};
 use crate::link::gate::Gates;
+use crate::link::held::{HeldBudget, HeldLimits};
 use crate::link::reports::{Lacking, Message};
 use crate::shard::state::meters::Meters;
 use crate::shard::state::reports::Reports;
@@ -31,6 +33,14 @@ pub trait Report {
     /// Reports a fact.
     fn report(&self, fact: Fact);
 
+    /// Reports that a request which was admitted at `at` has passed its scopes, of whose limits it
+    /// holds these.
+    fn passed(&self, at: Instant, held: &[HeldLimits]);
+
+    /// Reports that a request has ended and cost this much, which is more than nothing; these
+    /// budgets pay it.
+    fn paid(&self, cost: NanoUsd, held: &[HeldBudget]);
+
     /// Reports how an attempt has ended.
     fn ended(&self, ended: Ended);
 
@@ -44,6 +54,14 @@ pub trait Report {
 impl Report for Reports {
     fn report(&self, fact: Fact) {
         Self::report(self, fact);
+    }
+
+    fn passed(&self, at: Instant, held: &[HeldLimits]) {
+        Self::passed(self, at, held);
+    }
+
+    fn paid(&self, cost: NanoUsd, held: &[HeldBudget]) {
+        Self::paid(self, cost, held);
     }
 
     fn ended(&self, ended: Ended) {

@@ -174,7 +174,9 @@ impl Meters {
             let shown = name.unwrap_or(NOBODY);
             let kept = || kept(party, shown);
             self.book_party((party, shown), kept, |account| account.book(month, spent));
-            if let (None, Some(account)) = (name, self.account(party, shown)) {
+            if name.is_none()
+                && let Some(account) = self.account(party, shown)
+            {
                 unnamed.get_or_init(|| account);
             }
         };

@@ -8,10 +8,12 @@ use std::time::Duration;
 
 use crate::base::ids::{ProviderId, ShardId};
 use crate::base::limits::{FACTS_HELD_MAX, FACTS_PER_BATCH};
+use crate::base::money::NanoUsd;
 use crate::base::time::Instant;
 use crate::decide::outcome::Signal;
 use crate::link::facts::{Ended, Fact, Success, Successes};
 use crate::link::gathered::Gathered;
+use crate::link::held::{HeldBudget, HeldLimits};
 use crate::link::meters::LoopMeter;
 use crate::link::progress::Progress;
 use crate::link::reports::{Batch, Message, Reporter};
@@ -82,6 +84,32 @@ impl Reports {
     pub fn report(&self, fact: Fact) {
         if !self.facts.borrow_mut().join(&fact) {
             self.report_apart(fact);
+        }
+    }
+
+    /// Reports that a request which was admitted at `at` has passed its scopes, of whose limits it
+    /// holds these.
+    pub fn passed(&self, at: Instant, held: &[HeldLimits]) {
+        let mut facts = self.facts.borrow_mut();
+        for one in held.iter().filter(|one| one.taken.must_be_told()) {
+            let admitted = one.admitted(at);
+            if !facts.join_admitted(&admitted) {
+                drop(facts);
+                self.report_apart(Fact::Admitted(admitted));
+                facts = self.facts.borrow_mut();
+            }
+        }
+    }
+
+    /// Reports that a request has ended and cost this much, which these budgets pay.
+    pub fn paid(&self, cost: NanoUsd, held: &[HeldBudget]) {
+        let mut facts = self.facts.borrow_mut();
+        for one in held {
+            if !facts.join_settled(one.budget, one.reserved.period, cost) {
+                drop(facts);
+                self.report_apart(one.settled(cost));
+                facts = self.facts.borrow_mut();
+            }
         }
     }
 
