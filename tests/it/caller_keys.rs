@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 
 use crate::support::client::{Answer, Client, get, post};
 use crate::support::command::{Ended, end, infermux};
+use crate::support::operate::metric;
 use crate::support::router::{Folder, Router, Start};
 use crate::support::{
     chat, config_for, config_of, eventually, last_seen, mock, provider, seen_header, streamed_chat,
@@ -458,6 +459,65 @@ fn operators_see_keys_and_switch_them() {
     assert_eq!(ask(&router, "k-one").status, 200);
     router.wait_for_log("what was done with it by hand is over key=one is_disabled=false");
     router.wait_for_log("what was done with it by hand is over key=big/two is_disabled=true");
+}
+
+/// Connections of which each shard has some.
+fn connections(router: &Router, shards: usize) -> Vec<Client> {
+    let mut all: Vec<Client> = Vec::new();
+    eventually("each shard has some", || {
+        all.extend((0..8).map(|_| {
+            let mut client = Client::connect(router.addr());
+            assert_eq!(ask_over(&mut client, "k-stays").status, 200);
+            client
+        }));
+        (0..shards).all(|shard| {
+            let label = format!("shard=\"{shard}\"");
+            metric(router.addr(), "infermux_shard_connections", &[&label]) >= 3.0
+        })
+    });
+    all
+}
+
+fn ask_over(client: &mut Client, key: &str) -> Answer {
+    let headers = format!("Authorization: Bearer {key}\r\n");
+    client.post_with("/v1/chat/completions", &headers, &chat("x"));
+    client.answer()
+}
+
+#[test]
+fn a_key_that_is_gone_or_switched_off_is_refused_at_the_next_request_on_every_shard() {
+    for shards in [1, 2, 4] {
+        let alpha = mock(json!({"name": "alpha"}));
+        let folder = Folder::new();
+        let [stays, goes, off] =
+            ["stays", "goes", "off"].map(|name| entry(name, &format!("k-{name}"), ""));
+        let path = folder.write("keys.yml", [&*stays, &*goes, &*off].concat());
+        let auth = format!("auth: {{mode: keys, keys_file: '{}'}}\n", path.display());
+        let config = config_for(&[&alpha], &format!("{auth}server: {{shards: {shards}}}\n"));
+        let router = Router::start(&config);
+        let mut open = connections(&router, shards);
+        // Each shard remembers them now.
+        for client in &mut open {
+            for key in ["k-goes", "k-off"] {
+                assert_eq!(ask_over(client, key).status, 200);
+            }
+        }
+        let switched = post(router.addr(), "/_infermux/keys/off/disable");
+        assert_eq!(switched.status, 200);
+        for client in &mut open {
+            assert_eq!(ask_over(client, "k-off").code(), "disabled_api_key");
+        }
+        let next = folder.write("next.yml", [&*stays, &entry("new", "k-new", "")].concat());
+        fs::rename(&next, &path).expect("renamed");
+        // One shard has seen the other file: none of them goes by the former one any more.
+        eventually("the new key gets in", || {
+            ask(&router, "k-new").status == 200
+        });
+        for client in &mut open {
+            assert_eq!(ask_over(client, "k-goes").code(), "invalid_api_key");
+            assert_eq!(ask_over(client, "k-stays").status, 200);
+        }
+    }
 }
 
 #[test]

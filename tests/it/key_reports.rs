@@ -11,7 +11,7 @@ use crate::costs::named;
 use crate::support::client::Client;
 use crate::support::command::{end, infermux};
 use crate::support::operate::{get, post};
-use crate::support::router::{Folder, Router};
+use crate::support::router::{Folder, Router, Start};
 use crate::support::{config_of, eventually, provider};
 
 /// Name, secret, and the rest of the entry.
@@ -442,12 +442,110 @@ fn neither_keys_nor_hashes_are_told_anywhere() {
     ];
     let texts = paths.map(|path| get(router.management(), &format!("/_infermux/{path}")).text());
     for text in texts.iter().chain([&router.log()]) {
-        for (_, key, _) in KEYS {
-            let digest = Digest::of(key.as_bytes()).to_string();
-            assert!(!text.contains(key), "{key}: {text}");
-            assert!(!text.contains(&digest[..12]), "the hash of {key}: {text}");
+        assert_no_key(text, KEYS.map(|(_, key, _)| key));
+    }
+}
+
+/// Neither these keys nor the beginnings of their hashes are in a text.
+fn assert_no_key<'a>(text: &str, keys: impl IntoIterator<Item = &'a str>) {
+    for key in keys {
+        let digest = Digest::of(key.as_bytes()).to_string();
+        assert!(!text.contains(key), "{key}: {text}");
+        assert!(!text.contains(&digest[..12]), "the hash of {key}: {text}");
+    }
+}
+
+/// Keys of a file, and others that are presented.
+const PRESENTED: [&str; 6] = [
+    "imx-the-key-of-web",
+    "imx-the-key-that-is-off",
+    "imx-the-key-of-yesterday",
+    "imx-the-key-that-comes-later",
+    "imx-a-key-of-nobody",
+    "imx_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA1",
+];
+
+#[test]
+fn a_presented_key_is_in_no_error_log_record_report_or_fault() {
+    let alpha = named("alpha", &json!({"models": ["m"], "key": "sk-provider"}));
+    let folder = Folder::new();
+    let usage = folder.path().join("usage.jsonl");
+    let [web, off, old, later, ..] = PRESENTED;
+    let file = |more: &str| {
+        let entries = [
+            entry("web", web, ", limits: {requests_per_minute: 3}"),
+            entry("off", off, ", disabled: true"),
+            entry("old", old, ", expires: 2020-01-01"),
+        ];
+        entries.concat() + more
+    };
+    let path = folder.write("keys.yml", file(""));
+    let rest = format!(
+        "auth: {{mode: keys, keys_file: '{}'}}\nusage: {{file: '{}'}}\n",
+        path.display(),
+        usage.display()
+    );
+    let alpha = provider(&alpha, &["models: [m]", "api_key: sk-provider"]);
+    let start = Start::with(&config_of(&[alpha], &rest)).args(&["--log-level", "debug"]);
+    let router = start.go();
+    let mut texts = Vec::new();
+    let mut present = |headers: &str| {
+        let body = json!({"model": "m", "messages": [{"role": "user", "content": "x"}]});
+        for path in [
+            "/v1/chat/completions",
+            "/v1/messages",
+            "/v1/models",
+            "/nowhere",
+        ] {
+            let mut client = Client::connect(router.addr());
+            client.post_with(path, headers, &body.to_string());
+            let answer = client.answer();
+            texts.push(format!("{:?}{}", answer.headers, answer.text()));
+        }
+    };
+    for key in PRESENTED {
+        for name in ["Authorization: Bearer", "x-api-key:", "api-key:"] {
+            present(&format!("{name} {key}\r\n"));
         }
     }
+    // Two different ones, in one header and in two.
+    present(&format!("Authorization: Bearer {web}, {off}\r\n"));
+    present(&format!(
+        "Authorization: Bearer {web}\r\nx-api-key: {off}\r\n"
+    ));
+    // Another file, and one with faults.
+    std::fs::write(&path, file(&entry("later", later, ""))).expect("written");
+    router.wait_for_log("the file of keys is reloaded");
+    present(&format!("x-api-key: {later}\r\n"));
+    let twice = [file(&entry("later", later, "")), entry("again", later, "")].concat();
+    std::fs::write(&path, &twice).expect("written");
+    router.wait_for_log("the file of keys is not reloaded");
+    texts.push(post(router.management(), "/_infermux/reload").text());
+    let checked = infermux(&["validate", "--config"]);
+    let checked = { checked }
+        .arg(router.folder().path().join("infermux.yml"))
+        .output();
+    let checked = checked.expect("it ran");
+    texts.push(String::from_utf8_lossy(&[checked.stdout, checked.stderr].concat()).into_owned());
+    for path in [
+        "keys",
+        "requests",
+        "metrics",
+        "status",
+        "providers",
+        "recent",
+        "costs/by-key",
+        "",
+    ] {
+        texts.push(get(router.management(), &format!("/_infermux/{path}")).text());
+    }
+    eventually("records", || {
+        std::fs::read_to_string(&usage).is_ok_and(|text| text.contains("web"))
+    });
+    texts.push(std::fs::read_to_string(&usage).expect("records"));
+    texts.push(router.log());
+    assert!(texts.iter().any(|text| text.contains("invalid_api_key")));
+    texts.iter().for_each(|text| assert_no_key(text, PRESENTED));
 }
 
 #[test]

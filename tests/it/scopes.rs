@@ -399,6 +399,10 @@ fn what_is_not_enforced_counts_and_refuses_nothing() {
 // proves: state.survives
 #[test]
 fn after_a_kill_the_days_counts_and_all_spend_are_known() {
+    SHARDS.into_iter().for_each(kill_and_start_again);
+}
+
+fn kill_and_start_again(shards: usize) {
     let folder = Folder::new();
     let state = folder.path().join("state.json");
     let alpha = alpha(json!({}));
@@ -406,7 +410,7 @@ fn after_a_kill_the_days_counts_and_all_spend_are_known() {
                budgets: [{usd: 10, per: day}, {usd: 9, per: total}]";
     let rest = format!(
         "teams: [{{name: t, budgets: [{{usd: 8, per: week}}]}}]\n\
-         budgets: {{state_file: '{}'}}\n",
+         budgets: {{state_file: '{}'}}\nserver: {{shards: {shards}}}\n",
         state.display()
     );
     let config = config(&alpha, &[("web", web)], &rest);
@@ -449,6 +453,15 @@ fn is_kept(path: &Path, day: &[u64], spent: u64) -> bool {
 // proves: limit.never-over
 #[test]
 fn a_day_a_week_and_a_month_turn_together() {
+    // Each waits for the turn.
+    std::thread::scope(|scope| {
+        for shards in SHARDS {
+            scope.spawn(move || turn(shards));
+        }
+    });
+}
+
+fn turn(shards: usize) {
     let alpha = alpha(json!({}));
     let budget = |per: &str| format!(", budgets: [{{usd: 0.02, per: {per}}}]");
     let [day, week, month, total] = ["day", "week", "month", "total"].map(budget);
@@ -460,7 +473,8 @@ fn a_day_a_week_and_a_month_turn_together() {
         ("month", &*month),
         ("total", &*total),
     ];
-    let start = Start::with(&config(&alpha, &keys, ""));
+    let rest = format!("server: {{shards: {shards}}}\n");
+    let start = Start::with(&config(&alpha, &keys, &rest));
     // 15 seconds before the Monday that is the first of February 2027.
     let router = calendar::at(start, 1_801_439_985).go();
     let addr = router.addr();
