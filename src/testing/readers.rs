@@ -70,7 +70,7 @@ pub mod dialect {
     }
     pub mod ask {
         pub use crate::dialect::ask::{
-            Arriving, RequestEdits, edit_request, read_ask, write_named,
+            Arriving, AskOutlines, RequestEdits, edit_request, read_ask, write_named,
         };
     }
     pub mod chat {
@@ -84,6 +84,9 @@ pub mod dialect {
         pub use crate::dialect::messages::inspect::inspect;
         pub use crate::dialect::messages::own_thoughts;
         pub use crate::dialect::messages::read_models::next_page;
+    }
+    pub mod outlines {
+        pub use crate::dialect::outlines::AnswerOutlines;
     }
     pub mod passed_on {
         pub use crate::dialect::passed_on::{asked, inspect, usage_in};
@@ -112,6 +115,9 @@ pub mod dialect {
         };
         pub use crate::dialect::shell::{Shell, early_sign};
         pub use crate::dialect::tariff::Tariff;
+    }
+    pub mod view {
+        pub use crate::dialect::view::View;
     }
 }
 pub mod exchange {
@@ -182,7 +188,9 @@ pub mod wire {
         pub use crate::wire::chunked::{Chunked, Piece, Progress, write_chunk_head};
     }
     pub mod head {
-        pub use crate::wire::head::{Arrival, Asked, Framing, Head, HeadFault, origin_form};
+        pub use crate::wire::head::{
+            Arrival, Asked, Framing, Head, HeadFault, RecentHeads, origin_form,
+        };
     }
     pub mod inflate {
         pub use crate::wire::inflate::{Coding, Inflate};
