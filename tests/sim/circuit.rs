@@ -280,6 +280,10 @@ impl Circuit {
         }
     }
 
+    pub(crate) fn is_closed(&self) -> bool {
+        self.breaker.state() == State::Closed
+    }
+
     pub(crate) fn check(&self, now: Instant, gate: &ProviderGate, held_up: Duration) -> Held {
         let state = self.breaker.state();
         let lets_through = match state {

@@ -58,6 +58,7 @@ impl Display for Refusal<'_> {
             Self::TooManyConnections => {
                 "infermux has no connection left for this request (server.max_connections)"
             }
+            Self::BooksBusy => "infermux is too busy to answer this now; ask again",
             Self::ResponseNotFound => "no provider has stored a response with this id",
             Self::ShuttingDown => "infermux is shutting down",
             Self::HttpVersionNotSupported => "only HTTP/1.0 and HTTP/1.1 are spoken",

@@ -161,6 +161,8 @@ pub enum Refusal<'a> {
     Overloaded,
     /// Too many callers' requests wait for a connection's place.
     TooManyConnections,
+    /// The books have so much to do that an operator's request is not answered in time.
+    BooksBusy,
     /// infermux is stopping.
     ShuttingDown,
     /// The provider took too long and no other could take over.
@@ -323,7 +325,7 @@ impl<'a> Refusal<'a> {
             Self::Internal => &table::INTERNAL_ERROR,
             Self::UpstreamError { .. } => &table::UPSTREAM_ERROR,
             Self::NoHealthyProviders { .. } => &table::NO_HEALTHY_PROVIDERS,
-            Self::Overloaded | Self::TooManyConnections => &table::OVERLOADED,
+            Self::Overloaded | Self::TooManyConnections | Self::BooksBusy => &table::OVERLOADED,
             Self::ShuttingDown => &table::SHUTTING_DOWN,
             Self::UpstreamTimeout { .. } => &table::UPSTREAM_TIMEOUT,
             Self::HttpVersionNotSupported => &table::HTTP_VERSION_NOT_SUPPORTED,
@@ -348,6 +350,7 @@ impl<'a> Refusal<'a> {
             | Self::Internal => Connection::Close,
             Self::InvalidRequest(_)
             | Self::InvalidApiKey(_)
+            | Self::BooksBusy
             | Self::UnknownUrl { .. }
             | Self::UnknownProvider { .. }
             | Self::ModelNotFound { .. }

@@ -112,6 +112,7 @@ fn all() -> Vec<Refusal<'static>> {
         },
         Refusal::Overloaded,
         Refusal::TooManyConnections,
+        Refusal::BooksBusy,
         Refusal::SharedState {
             whose: Whose::Provider("p"),
         },

@@ -414,8 +414,8 @@ pub(super) const OVERLOADED: Row = Row {
         kind: "overloaded_error",
     },
     when: "The bodies in memory have reached `server.max_buffered_bytes`, too many large prompts \
-           wait to be translated, or too many requests wait because `server.max_connections` is \
-           reached.",
+           wait to be translated, too many requests wait because `server.max_connections` is \
+           reached, or an operator's request is not answered in time.",
     caller: "Send the request again after `Retry-After`.",
     operator: "Raise the limit that the message names, or add machines.",
 };

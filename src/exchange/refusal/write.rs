@@ -217,6 +217,7 @@ impl Refusal<'_> {
             | Self::SharedState { .. }
             | Self::Overloaded
             | Self::TooManyConnections
+            | Self::BooksBusy
             | Self::ShuttingDown => Some(Retry::within_reach(Duration::from_secs(1))),
             Self::Malformed(_)
             | Self::InvalidRequest(_)

@@ -127,7 +127,7 @@ pub async fn ask<'a>(shard: &Shard, question: Question) -> Result<Vec<u8>, Refus
     shard
         .reports
         .ask(Message::Ask(ask))
-        .map_err(|_| Refusal::Overloaded)?;
+        .map_err(|_| Refusal::BooksBusy)?;
     let until = clock::now() + PATIENCE;
     while clock::now() < until {
         if let Some(body) = reply.taken() {
@@ -136,7 +136,7 @@ pub async fn ask<'a>(shard: &Shard, question: Question) -> Result<Vec<u8>, Refus
         sleep_apart(Duration::from_millis(1)).await;
     }
     tracing::error!("the coordinator does not answer");
-    Err(Refusal::Internal)
+    Err(Refusal::BooksBusy)
 }
 
 /// Has the configuration reloaded, and answers once every shard goes by it.
@@ -165,8 +165,7 @@ async fn reload(
         Some(Some(ReloadResult::Refused(faults))) => Refusal::InvalidConfiguration { faults },
         Some(Some(ReloadResult::Stopping)) => Refusal::ShuttingDown,
         // It goes on, but its caller need not wait for ever.
-        Some(None) => Refusal::Internal,
-        None => Refusal::Overloaded,
+        Some(None) | None => Refusal::BooksBusy,
     };
     refuse::tell(shard, caller, request, record, &refusal).await
 }
