@@ -124,8 +124,8 @@ fn percentiles_are_right_to_two_percent() {
         } else {
             chat("x")
         };
-        // Of a hundred answers, 90 take 50 ms and a little, and the others twice as long. Each tells
-        // how long its provider took, without the rest of its last millisecond.
+        // Of a hundred answers, 90 take 50 ms and a little, and the others twice as long. Each
+        // tells how long its provider took, without the rest of its last millisecond.
         let mut millis: Vec<f64> = Vec::new();
         for number in 0..100 {
             if number == 90 {

@@ -311,7 +311,8 @@ impl Judge {
     ) -> Held {
         for (place, gate) in gates.providers.iter().enumerate() {
             self.circuits[place].check_end(gate)?;
-            // Its last permits are taken to see it. Nobody has closed the circuit of one that is gone.
+            // Its last permits are taken to see it. Nobody has closed the circuit of one that is
+            // gone.
             let gives_permits = self.is_there[place] || self.circuits[place].is_closed();
             let free = |places| match gives_permits {
                 true => (0..=places).filter(|_| gate.take(0).is_some()).count() as u64,
