@@ -48,7 +48,10 @@ pub(crate) fn run(options: &Options) -> Result<(), String> {
     for row in &chosen {
         eprintln!("{}", row.name);
         let mut now = counted_once(&folders, row);
-        if options.check && !is_as_before(&now, &was) {
+        for _ in 0..RECOUNTS_MAX {
+            if !options.check || is_as_before(&now, &was) {
+                break;
+            }
             // Whatever else the machine does adds to a count, and may end a run.
             eprintln!("{} once more", row.name);
             now = lesser(now, counted_once(&folders, row));
@@ -176,6 +179,9 @@ fn set_niceness(niceness: &str) {
         .output();
 }
 
+/// With `--check`, a row that needs more than it may is counted so often again, and its least count
+/// is the one that counts.
+const RECOUNTS_MAX: u32 = 3;
 /// What the loop calls once in each of its turns.
 const WAIT: &str = "epoll_wait";
 /// Where a busy machine holds a stream up, events come together and are relayed in one turn of the
