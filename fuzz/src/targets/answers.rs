@@ -10,11 +10,11 @@ use infermux::testing::readers::dialect::responses::{
     Echo, blame::Blame, each_made, each_made_in_event,
 };
 use infermux::testing::readers::dialect::shell::Wanted;
+use infermux::testing::readers::dialect::view::View;
 use infermux::testing::readers::dialect::{
     chat, errors, messages, outlines::AnswerOutlines, overflow, passed_on, responses, topic,
 };
 use infermux::testing::readers::exchange::model_list::ModelList;
-use infermux::testing::readers::dialect::view::View;
 use infermux::testing::readers::wire::json::{elements, member};
 use infermux::testing::readers::wire::provider_error::ProviderError;
 use serde::de::IgnoredAny;
