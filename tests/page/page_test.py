@@ -109,6 +109,19 @@ budgets:
 USAGE = "" if README else "usage: {file: /dev/full}\n"
 
 
+# Keeps answers with 401 in `held` until each is let go.
+HELD_REFUSALS = """
+    window.held = [];
+    window.asked_before = window.fetch;
+    window.fetch = async (...all) => {
+        const answer = await asked_before(...all);
+        if (answer.status === 401) await new Promise(let_go => held.push(let_go));
+        return answer;
+    };
+    0
+"""
+
+
 class World:
     """Mock providers, infermux, and callers."""
 
@@ -289,13 +302,19 @@ def the_token_is_asked_for_and_a_wrong_one_is_not_kept_from_the_operator():
     PAGE.picture(PICTURES / "token.png")
     PAGE.type("sesame-wrong")
     PAGE.wait("document.querySelector('#login-text').textContent.includes('does not accept')")
+    # From here on, refusals are held back: the right token comes before they do.
+    PAGE.run(HELD_REFUSALS)
     PAGE.press("Escape", 27)
     PAGE.wait("!document.querySelector('#login').open && !document.querySelector('#enter').hidden")
     PAGE.wait("document.querySelector('#link').textContent.includes('token is needed')")
+    PAGE.wait("held.length > 0")
     PAGE.click("#enter")
     PAGE.wait("document.querySelector('#login').open")
     PAGE.type(TOKEN)
+    PAGE.wait("!document.querySelector('#login').open")
+    PAGE.run("held.forEach(let_go => let_go())")
     PAGE.wait(LIVE)
+    PAGE.run("window.fetch = asked_before")
     assert PAGE.run("Object.keys(localStorage).length + document.cookie.length") == 0
     assert PAGE.run("[...Object.values(sessionStorage)]") == [TOKEN]
     # The refusals are in the browser's log, and nothing else may be.
