@@ -15,7 +15,7 @@ use crate::wire::scan::{BLOCK, Block, LAST_CONTROL};
 /// skipped.
 ///
 /// A [strict](Walk::strict) walk also makes sure that what it steps over is JSON, as
-/// [`check`](super::check) does: if it comes to its [`end`](Self::end), the text is JSON, as far as
+/// [`check`] does: if it comes to its [`end`](Self::end), the text is JSON, as far as
 /// that can be told without a look at its UTF-8. It finds a fault in text that is nested too deep
 /// for `check`.
 pub struct Walk<'a, const STRICT: bool = false> {
