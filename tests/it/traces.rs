@@ -301,18 +301,21 @@ fn what_never_reaches_a_provider_has_one_span() {
     assert_eq!(mock.stats().requests, 1);
 }
 
+/// A provider of OpenAI's dialect with these fields, one of Anthropic's for the model `c`, and what
+/// a file says of them.
+fn two_kinds(fields: &[&str]) -> ([Mock; 2], [String; 2]) {
+    let openai = mock(json!({"name": "openai"}));
+    let claude = mock(json!({"name": "claude", "dialect": "anthropic"}));
+    let base = format!("base_url: \"http://{}\"", claude.address());
+    let other = ["type: anthropic", &base, "models: [c]"];
+    let providers = [provider(&openai, fields), provider(&claude, &other)];
+    ([openai, claude], providers)
+}
+
 #[test]
 fn other_callers_and_other_providers_are_told_alike() {
     let collector = Collector::start();
-    let (openai, claude) = (
-        mock(json!({"name": "openai"})),
-        mock(json!({"name": "claude", "dialect": "anthropic"})),
-    );
-    let base = format!("base_url: \"http://{}\"", claude.address());
-    let providers = [
-        provider(&openai, &["models: [m, e, s]"]),
-        provider(&claude, &["type: anthropic", &base, "models: [c]"]),
-    ];
+    let ([openai, claude], providers) = two_kinds(&["models: [m, e, s]"]);
     let router = Router::start(&config_of(&providers, &collector.telemetry("")));
     let question = json!([{"role": "user", "content": "hello"}]);
     let mut count = 0;
@@ -405,15 +408,7 @@ fn other_callers_and_other_providers_are_told_alike() {
 #[test]
 fn the_id_of_an_answer_is_told_as_its_provider_has_it() {
     let collector = Collector::start();
-    let (openai, claude) = (
-        mock(json!({"name": "openai"})),
-        mock(json!({"name": "claude", "dialect": "anthropic"})),
-    );
-    let base = format!("base_url: \"http://{}\"", claude.address());
-    let providers = [
-        provider(&openai, &["models: [m, e]", "responses: native"]),
-        provider(&claude, &["type: anthropic", &base, "models: [c]"]),
-    ];
+    let (_mocks, providers) = two_kinds(&["models: [m, e]", "responses: native"]);
     let rest = collector.telemetry("") + "server: {shards: 1}\n";
     let router = Router::start(&config_of(&providers, &rest));
     let question = json!([{"role": "user", "content": "hello"}]);

@@ -1,5 +1,6 @@
 //! Four times the load that one core carries, and four times what the provider takes at once.
 
+use std::cell::Cell;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -20,6 +21,8 @@ const PROMPT: &[&str] = &["--body-bytes", "60000"];
 const BOUND: u32 = 128;
 /// How long callers wait where nothing else is said.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// Attempts at providers, in the metrics.
+const ATTEMPTS: &str = "infermux_attempts_total";
 
 /// One core is busy, and callers ask four times as often as it can answer, on many more connections
 /// than the router takes: the others wait in the kernel's queue. Then the same where the router
@@ -56,7 +59,7 @@ fn flood(plan: &Plan, most: u32) -> Result<Vec<Row>, String> {
         let ratio = |measured: &Measured| measured.seen.per_second / peak.seen.per_second;
         let is_shown = is_quick || most > crowd;
         let judged =
-            |what: &str, ratio: f64| judged_unless(is_shown, what, ratio, ratio >= GOODPUT_MIN);
+            |what: &str, ratio: f64| Row::ratio_unless(is_shown, what, ratio, ratio >= GOODPUT_MIN);
         let what = format!("{crowd} callers for {most} places: four times the peak, answers/s");
         let mut rows = vec![
             Row::shown("peak, answers/s", whole(peak.seen.per_second)),
@@ -104,7 +107,7 @@ pub(super) fn refuse(plan: &Plan) -> Result<Vec<Row>, String> {
                 "peak with 64 at once, answers/s",
                 whole(peak.seen.per_second),
             ),
-            judged_unless(
+            Row::ratio_unless(
                 is_quick,
                 "goodput under four times that",
                 share,
@@ -112,7 +115,7 @@ pub(super) fn refuse(plan: &Plan) -> Result<Vec<Row>, String> {
             ),
             Row::judged("refused with 429", refusals, refusals > 0),
             Row::shown("microseconds of an answer", format!("{answer:.1}")),
-            judged_unless(
+            Row::ratio_unless(
                 is_quick,
                 "of a refusal, as a part of that",
                 refusal / answer,
@@ -162,12 +165,20 @@ impl Measured {
         let (cpu, provided) = (stage.tree.cpu_micros()?, requests(&stage.provided()?));
         let seen = load.run(stage)?;
         let cpu = stage.tree.cpu_micros()? - cpu;
-        let is_idle = |metrics: &Metrics| metrics.sum("infermux_in_flight_requests", &[]) == 0;
+        let reached = Cell::new(0);
+        // Those who gave up may still wait in the kernel's queue, and nothing be in flight meanwhile.
+        let is_settled = |metrics: &Metrics| {
+            let stats = stage.provided().unwrap_or_default();
+            reached.set(requests(&stats).saturating_sub(provided));
+            metrics.sum("infermux_in_flight_requests", &[]) == 0
+                && metrics.gained(&before, ATTEMPTS, &[]) >= reached.get()
+        };
+        let after = stage.eventually(is_settled)?;
         Ok(Self {
             seen,
             cpu,
-            counted: [before, stage.eventually(is_idle)?],
-            provided: requests(&stage.provided()?) - provided,
+            counted: [before, after],
+            provided: reached.get(),
         })
     }
 
@@ -191,7 +202,7 @@ fn sums(over: &Measured) -> Vec<Row> {
         seen.answers + seen.bad() - seen.hang_ups,
         seen.answers + seen.bad(),
     );
-    let attempts = over.gained("infermux_attempts_total", &[]);
+    let attempts = over.gained(ATTEMPTS, &[]);
     vec![
         Row::shown("answers", seen.answers),
         Row::shown("failures that callers saw", &seen.by_kind),
@@ -202,8 +213,8 @@ fn sums(over: &Measured) -> Vec<Row> {
             (least..=most).contains(&counted),
         ),
         Row::judged(
-            "attempts, by the metrics",
-            attempts,
+            "attempts, by the metrics, and requests that the provider saw",
+            format!("{attempts}, {}", over.provided),
             attempts <= counted && attempts >= over.provided && over.provided >= seen.answers,
         ),
     ]
@@ -262,15 +273,6 @@ pub(super) fn at_rest(stage: &Stage) -> Result<Vec<Row>, String> {
         held(&metrics),
         0,
     )])
-}
-
-/// A ratio, which a quick run does not judge.
-pub(super) fn judged_unless(is_quick: bool, what: &str, ratio: f64, holds: bool) -> Row {
-    let value = format!("{ratio:.2}");
-    if is_quick {
-        return Row::shown(what, value);
-    }
-    Row::judged(what, value, holds)
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a figure is for reading")]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::capacity::{at_rest, judged_unless};
+use super::capacity::at_rest;
 use super::crowd::Crowd;
 use super::load::Load;
 use super::stage::{CHAT, Plan, Setting, Stage};
@@ -50,7 +50,6 @@ pub(super) fn run(plan: &Plan) -> Result<Vec<Row>, String> {
             crowd.until_told(Duration::from_secs(20))
         };
         drop(crowd);
-        let ratio = with.p99 / without.p99;
         let mut rows = vec![
             Row::equal(
                 "idle connections, each after one answer",
@@ -59,21 +58,13 @@ pub(super) fn run(plan: &Plan) -> Result<Vec<Row>, String> {
             ),
             Row::equal("idle connections, by the metrics", counted, count as u64),
             Row::judged("KiB of each", format!("{each:.2}"), each <= MEMORY_MAX),
-            Row::shown("p99 of the load without them", without.told()),
-            Row::shown("p99 beside them", with.told()),
-            judged_unless(
-                is_quick,
-                "p99 beside them to that without",
-                ratio,
-                ratio <= P99_RATIO_MAX,
-            ),
-            with.judged(),
             Row::equal(
                 "answers on all of them afterwards",
                 again as u64,
                 count as u64,
             ),
         ];
+        rows.extend(with.beside(&without, is_quick, P99_RATIO_MAX));
         rows.extend(at_rest(stage)?);
         Ok(rows)
     })

@@ -127,6 +127,22 @@ impl Seen {
         )
     }
 
+    /// What the load has seen beside others, and `without` them; its p99 may grow to so much.
+    pub(super) fn beside(&self, without: &Self, is_quick: bool, growth_max: f64) -> [Row; 4] {
+        let ratio = self.p99 / without.p99;
+        [
+            Row::shown("p99 of the load without them", without.told()),
+            Row::shown("p99 beside them", self.told()),
+            Row::ratio_unless(
+                is_quick,
+                "p99 beside them to that without",
+                ratio,
+                ratio <= growth_max,
+            ),
+            self.judged(),
+        ]
+    }
+
     /// The p99 in words.
     pub(super) fn told(&self) -> String {
         format!("{} us, p50 {} us", whole(self.p99), whole(self.p50))

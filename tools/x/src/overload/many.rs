@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use super::capacity::{at_rest, judged_unless};
+use super::capacity::at_rest;
 use super::load::Load;
 use super::stage::{CHAT, Plan, Setting, Stage};
 use super::tally::Row;
@@ -36,20 +36,11 @@ pub(super) fn scrape(plan: &Plan) -> Result<Vec<Row>, String> {
             let scraped = scraper.join().map_err(|_| "the scraper panicked")?;
             Ok::<_, String>((seen?, scraped?))
         })?;
-        let ratio = with.p99 / without.p99;
         let mut rows = vec![
             Row::judged("scrapes, all answered", count, count > 0),
             Row::shown("bytes of each", bytes),
-            Row::shown("p99 of the load without them", without.told()),
-            Row::shown("p99 beside them", with.told()),
-            judged_unless(
-                is_quick,
-                "p99 beside them to that without",
-                ratio,
-                ratio <= P99_RATIO_MAX,
-            ),
-            with.judged(),
         ];
+        rows.extend(with.beside(&without, is_quick, P99_RATIO_MAX));
         rows.extend(at_rest(stage)?);
         Ok(rows)
     })

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::capacity::{at_rest, judged_unless};
+use super::capacity::at_rest;
 use super::crowd::Crowd;
 use super::junk::Files;
 use super::load::{Load, Seen};
@@ -141,18 +141,7 @@ fn plain(plan: &Plan) -> Result<Vec<Row>, String> {
         let without = load.run(stage)?;
         let before = stage.metrics()?;
         let (mut rows, with) = attack(stage, &WAYS, count, &load)?;
-        let ratio = with.p99 / without.p99;
-        rows.extend([
-            Row::shown("p99 of the load without them", without.told()),
-            Row::shown("p99 beside them", with.told()),
-            judged_unless(
-                is_quick,
-                "p99 beside them to that without",
-                ratio,
-                ratio <= P99_RATIO_MAX,
-            ),
-            with.judged(),
-        ]);
+        rows.extend(with.beside(&without, is_quick, P99_RATIO_MAX));
         let after = stage.metrics()?;
         let sum = |metrics: &Metrics| metrics.sum("infermux_requests_total", &["status=\"408\""]);
         let ways = WAYS.iter().filter(|way| way.status == 408).count();

@@ -31,6 +31,15 @@ impl Row {
         }
     }
 
+    /// A ratio, which a quick run does not judge.
+    pub(super) fn ratio_unless(is_quick: bool, what: &str, ratio: f64, holds: bool) -> Self {
+        let value = format!("{ratio:.2}");
+        if is_quick {
+            return Self::shown(what, value);
+        }
+        Self::judged(what, value, holds)
+    }
+
     /// A figure that is judged.
     pub(super) fn judged(what: &str, value: impl Display, holds: bool) -> Self {
         Self {
