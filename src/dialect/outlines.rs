@@ -97,6 +97,10 @@ fn outline(endpoint: Endpoint, body: &[u8], found: &View) -> Option<Outline<Role
                 seen.push(known);
             }
         }
+        if name.is(b"error") && !value.is_blank() {
+            // What it says decides whether another provider may do better.
+            return None;
+        }
         if name.is(b"model") {
             roles.push((inside_of(&value, body)?, Role::Model));
         } else if name.is(b"usage") {

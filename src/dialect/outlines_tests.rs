@@ -127,6 +127,28 @@ fn what_may_make_an_answer_a_failure_stays_the_same() {
 }
 
 #[test]
+fn a_failure_that_is_an_answer_tells_nothing_of_others() {
+    let failed = RESPONSE.replace("completed", "failed").replace(
+        r#""error":null"#,
+        r#""error":{"code":"invalid_prompt","message":"x"}"#,
+    );
+    let mut outlines = learned(Endpoint::Responses, &failed);
+    for code in [
+        "invalid_prompt",
+        "context_length_exceeded",
+        "rate_limit_exceeded",
+        "insufficient_quota",
+        "server_error",
+    ] {
+        let other = failed.replace("invalid_prompt", code);
+        assert!(
+            !is_known(&mut outlines, Endpoint::Responses, &other),
+            "{code}"
+        );
+    }
+}
+
+#[test]
 fn what_a_place_does_not_tell_is_not_learned() {
     let choices = r#""choices":[{"message":{"content":"x"}}]"#;
     for rest in [

@@ -454,6 +454,21 @@ fn errors_of_providers_are_told_in_the_words_that_clients_go_by() {
 }
 
 #[test]
+fn a_failure_is_judged_by_what_it_says_however_like_the_one_before_it_is() {
+    let failed = |code: &str| {
+        let body = json!({"id": "resp_1", "object": "response", "status": "failed", "model": "m",
+            "error": {"code": code, "message": "x"}, "output": [], "usage": {"input_tokens": 3,
+            "output_tokens": 1, "total_tokens": 4}});
+        answered(200, &body.to_string())
+    };
+    let codes = ["invalid_prompt", "invalid_prompt", "rate_limit_exceeded"];
+    let first = Recorder::in_turn(codes.map(failed).to_vec());
+    let router = Router::start(&file("openai", &first, &json!({"responses": "native"}), 1));
+    let statuses = codes.map(|_| post(&router, "/v1/responses", REQUEST).status);
+    assert_eq!(statuses, [200, 200, 429]);
+}
+
+#[test]
 fn a_stream_that_fails_behind_an_early_head_ends_as_a_response_that_failed() {
     let refusal = |message: &str| {
         let error = json!({"message": message, "type": "invalid_request_error", "param": null,
