@@ -166,7 +166,8 @@ impl Measured {
         let seen = load.run(stage)?;
         let cpu = stage.tree.cpu_micros()? - cpu;
         let reached = Cell::new(0);
-        // Those who gave up may still wait in the kernel's queue, and nothing be in flight meanwhile.
+        // Those who gave up may still wait in the kernel's queue, and nothing be in flight
+        // meanwhile.
         let is_settled = |metrics: &Metrics| {
             let stats = stage.provided().unwrap_or_default();
             reached.set(requests(&stats).saturating_sub(provided));
