@@ -20,6 +20,9 @@ use crate::decide::slowness;
 #[derive(Debug)]
 pub struct Noted {
     rings: [Ring; Trouble::ALL.len()],
+    /// How many requests have been noted: which of two came first, since many can share a
+    /// millisecond.
+    count: AtomicU64,
     /// Nanoseconds, by place of the answer's form.
     slow_from: [AtomicU64; Form::ALL.len()],
 }
@@ -87,9 +90,13 @@ pub struct NotedRequest {
     pub failed_cost: Option<NanoUsd>,
 }
 
+/// A request with its number among all that were noted.
+#[derive(Debug)]
+struct Numbered(u64, Arc<NotedRequest>);
+
 #[derive(Debug)]
 struct Ring {
-    places: Box<[ArcSwapOption<NotedRequest>]>,
+    places: Box<[ArcSwapOption<Numbered>]>,
     next: AtomicUsize,
 }
 
@@ -98,6 +105,7 @@ impl Default for Noted {
         let unknown = nanos(slowness::UNKNOWN);
         Self {
             rings: array::from_fn(|_| Ring::default()),
+            count: AtomicU64::new(0),
             slow_from: array::from_fn(|_| AtomicU64::new(unknown)),
         }
     }
@@ -118,8 +126,10 @@ impl Noted {
     /// Notes a request; the oldest of its kind makes room.
     pub fn add(&self, request: NotedRequest) {
         let ring = &self.rings[request.trouble as usize];
-        let number = ring.next.fetch_add(1, Ordering::Relaxed);
-        ring.places[number % NOTED_KEPT_MAX].store(Some(Arc::new(request)));
+        let place = ring.next.fetch_add(1, Ordering::Relaxed) % NOTED_KEPT_MAX;
+        let number = self.count.fetch_add(1, Ordering::Relaxed);
+        let one = Numbered(number, Arc::new(request));
+        ring.places[place].store(Some(Arc::new(one)));
     }
 
     /// At most `most` of the requests noted for one of `troubles`, the newest first.
@@ -128,9 +138,9 @@ impl Noted {
         let rings = troubles.iter().map(|one| &self.rings[*one as usize]);
         let places = rings.flat_map(|ring| ring.places.iter());
         let mut all: Vec<_> = places.filter_map(ArcSwapOption::load_full).collect();
-        all.sort_by_key(|one| std::cmp::Reverse(one.time));
-        all.truncate(most);
-        all
+        all.sort_by_key(|one| std::cmp::Reverse((one.1.time, one.0)));
+        let newest = all.iter().take(most);
+        newest.map(|one| Arc::clone(&one.1)).collect()
     }
 
     /// From when on a request with an answer of this form is slow.
@@ -245,6 +255,23 @@ mod tests {
         assert_eq!(ids(&all[NOTED_KEPT_MAX..]), ["r1", "r0"]);
         let few = noted.last(&[Trouble::Slow, Trouble::Failed], 1);
         assert_eq!(ids(&few), ["r1"]);
+    }
+
+    #[test]
+    fn of_one_millisecond_the_one_noted_last_is_the_newest() {
+        let noted = Noted::default();
+        for (number, trouble) in [Trouble::Failed, Trouble::Slow, Trouble::Refused]
+            .into_iter()
+            .cycle()
+            .take(9)
+            .enumerate()
+        {
+            let mut one = request(1, trouble);
+            one.id = format!("n{number}").into();
+            noted.add(one);
+        }
+        let newest = noted.last(&Trouble::ALL, 4);
+        assert_eq!(ids(&newest), ["n8", "n7", "n6", "n5"]);
     }
 
     #[test]
