@@ -185,8 +185,8 @@ impl Reports {
 
     /// Hands over the waiting facts, and waits until they are in force: a caller who is told of a
     /// failure afterwards can rely on its consequences (promise `verdict.before-cause`). It waits
-    /// at most 5 ms: if the coordinator is slower than that, the verdict is late, but callers do
-    /// not wait.
+    /// at most 50 ms, which only a coordinator takes that gets no processor: the verdict is late
+    /// then, but callers do not wait.
     pub async fn enforce(&self) {
         let number = self.hand_over();
         for _ in 0..ENFORCE_POLLS {
@@ -268,7 +268,7 @@ const BEHIND: Duration = Duration::from_millis(100);
 const TICK: Duration = Duration::from_millis(10);
 
 /// Looks, a millisecond apart, at whether a verdict is in force.
-pub const ENFORCE_POLLS: u32 = 5;
+pub const ENFORCE_POLLS: u32 = 50;
 
 #[cfg(test)]
 mod tests {
