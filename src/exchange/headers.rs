@@ -227,6 +227,20 @@ const fn is_plain(byte: u8) -> bool {
     byte.is_ascii_graphic() && byte != b'%'
 }
 
+/// Appends the code of infermux's own error.
+pub fn error(out: &mut Vec<u8>, code: &str) {
+    out.extend_from_slice(b"X-Infermux-Error: ");
+    out.extend_from_slice(code.as_bytes());
+    out.extend_from_slice(b"\r\n");
+}
+
+/// Appends when to try again, in whole seconds and in the milliseconds that the official clients
+/// read.
+pub fn retry_after(out: &mut Vec<u8>, millis: u64) {
+    number(out, b"Retry-After: ", millis.div_ceil(1_000));
+    number(out, b"retry-after-ms: ", millis);
+}
+
 #[inline]
 fn number<const N: usize>(out: &mut Vec<u8>, start: &[u8; N], value: impl itoa::Integer) {
     out.extend_from_slice(start);

@@ -8,7 +8,7 @@ use crate::base::endpoint::Dialect;
 use crate::exchange::answer_head::{self, AnswerHead, HeadEnd, PassedOn};
 use crate::exchange::headers::{self, Totals};
 use crate::exchange::refusal::{BudgetWait, Refusal};
-use crate::report::escape::{Escaping, json_string};
+use crate::report::escape::{Escaping, escaped, json_string};
 
 /// The parts of a refusal's answer that do not depend on the refusal.
 #[derive(Clone, Copy, Debug)]
@@ -129,7 +129,7 @@ impl Refusal<'_> {
             ..
         } = self
         {
-            write_named(out, &scope.to_string(), (b",\"per\":", per.name()));
+            write_named(out, ("", &scope.to_string()), (b",\"per\":", per.name()));
             let _ = write!(out, ",\"budget_usd\":{budget},\"spent_usd\":{spent}");
         }
         if let Self::InvalidConfiguration { faults } = self {
@@ -148,15 +148,15 @@ impl Refusal<'_> {
             });
         }
         if let Self::RateLimit { limit, .. } = self {
-            let scope = format!("provider {}", limit.provider);
-            write_named(out, &scope, (LIMIT, limit.limit.name()));
+            let scope = ("provider ", limit.provider);
+            write_named(out, scope, (LIMIT, limit.limit.name()));
         }
         if let Self::SharedState { whose } = self {
             out.extend_from_slice(b",\"scope\":");
             json_string(out, &whose.to_string());
         }
         if let Self::LimitExceeded { scope, limit, .. } = self {
-            write_named(out, &scope.to_string(), (LIMIT, limit.name()));
+            write_named(out, ("", &scope.to_string()), (LIMIT, limit.name()));
         }
         if let Some(retry) = self.retry() {
             retry.write_true(out);
@@ -173,7 +173,7 @@ impl Refusal<'_> {
             passed_on: PassedOn::Nothing,
         };
         head.write(envelope.end.at_best(self.connection()), out, |out| {
-            let _ = write!(out, "X-Infermux-Error: {code}\r\n");
+            headers::error(out, code);
             headers::request_id(out, envelope.request_id.as_bytes());
             headers::attempts(out, envelope.attempts);
             headers::totals(out, &envelope.totals);
@@ -248,9 +248,11 @@ impl Refusal<'_> {
 }
 
 /// Appends whose limit or budget it is, and which one.
-fn write_named(out: &mut Vec<u8>, scope: &str, (start, which): (&[u8], &str)) {
-    out.extend_from_slice(b",\"scope\":");
-    json_string(out, scope);
+fn write_named(out: &mut Vec<u8>, (kind, name): (&str, &str), (start, which): (&[u8], &str)) {
+    out.extend_from_slice(b",\"scope\":\"");
+    out.extend_from_slice(kind.as_bytes());
+    escaped(out, name);
+    out.push(b'"');
     out.extend_from_slice(start);
     json_string(out, which);
 }
@@ -314,13 +316,13 @@ impl Retry {
     /// Appends the member of a body.
     fn write_true(self, out: &mut Vec<u8>) {
         if let Some(millis) = self.true_ms {
-            let _ = write!(out, ",\"retry_after_ms\":{millis}");
+            out.extend_from_slice(b",\"retry_after_ms\":");
+            out.extend_from_slice(itoa::Buffer::new().format(millis).as_bytes());
         }
     }
 
     fn write(self, out: &mut Vec<u8>) {
-        let (ms, seconds) = (self.header_ms, self.header_ms.div_ceil(1_000));
-        let _ = write!(out, "Retry-After: {seconds}\r\nretry-after-ms: {ms}\r\n");
+        headers::retry_after(out, self.header_ms);
         match self.by_itself {
             Repeat::Sensible => {}
             Repeat::Useless => out.extend_from_slice(NO_RETRY),

@@ -15,6 +15,8 @@ pub(crate) struct Row {
     pub(crate) dialect: &'static str,
     /// Further flags of the load tool.
     pub(crate) load: &'static [&'static str],
+    /// The status that callers are told, for all requests but perhaps the first.
+    pub(crate) status: u16,
     /// What one unit is, and how many of them are counted.
     pub(crate) unit: Unit,
     /// The row that its ratio refers to.
@@ -40,6 +42,11 @@ const RESPONSES: &str = "/v1/responses";
 
 /// The word with which the router shares its limits and budgets through a store.
 pub(crate) const SHARED: &str = "shared";
+
+/// What a refusal may cost, as a part of what an answer costs.
+const REFUSAL: f64 = 0.75;
+/// The status of who shows no key.
+const UNKNOWN_CALLER: u16 = 401;
 
 /// The flag with the caller that has a budget.
 const CALLER: [&str; 2] = ["-H", "X-Infermux-Caller: load"];
@@ -88,6 +95,7 @@ const SMALL: Row = Row {
     path: CHAT,
     dialect: "openai",
     load: &[],
+    status: 200,
     unit: Unit::Request([1_000, 5_000]),
     base: "small",
     aim: None,
@@ -113,7 +121,7 @@ const PACED: Row = Row {
 };
 
 /// Every row, in the order in which they are counted and shown.
-pub(crate) const ALL: [Row; 31] = [
+pub(crate) const ALL: [Row; 34] = [
     SMALL,
     Row {
         name: "small-python",
@@ -224,6 +232,30 @@ pub(crate) const ALL: [Row; 31] = [
         title: "Responses from an OpenAI provider, with callers' keys",
         words: &["keys"],
         path: RESPONSES,
+        ..SMALL
+    },
+    Row {
+        name: "refused-limit",
+        title: "a provider's limit refuses it",
+        words: &["full"],
+        status: 429,
+        aim: Some(REFUSAL),
+        ..SMALL
+    },
+    Row {
+        name: "refused-model",
+        title: "it asks for a model that nobody has",
+        load: &["--model", "unknown"],
+        status: 404,
+        aim: Some(REFUSAL),
+        ..SMALL
+    },
+    Row {
+        name: "refused-key",
+        title: "it shows no key, where callers have keys",
+        words: &["keys"],
+        status: UNKNOWN_CALLER,
+        aim: Some(REFUSAL),
         ..SMALL
     },
     Row {
@@ -379,7 +411,7 @@ impl Row {
             flags.extend(["-H", version]);
         }
         match self.words.iter().any(|word| KEYED.contains(word)) {
-            true if self.load == PYTHON => {}
+            true if self.load == PYTHON || self.status == UNKNOWN_CALLER => {}
             true => flags.extend(["-H", &bearer]),
             false => flags.extend(CALLER),
         }
