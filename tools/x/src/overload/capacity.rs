@@ -25,20 +25,68 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const ATTEMPTS: &str = "infermux_attempts_total";
 
 /// One core is busy, and callers ask four times as often as it can answer, on many more connections
-/// than the router takes: the others wait in the kernel's queue. Then the same where the router
-/// takes them all.
+/// than the router takes: the others wait in the kernel's queue, and give up. Then with callers who
+/// have hardly any patience, and where the router takes all of them.
 pub(super) fn run(plan: &Plan) -> Result<Vec<Row>, String> {
-    let mut rows = flood(plan, BOUND)?;
+    let mut rows = flood(plan, &BOUNDED)?;
     if !plan.is_quick {
-        // All of them wait for one core, longer than they have patience: what comes of it is shown.
-        rows.extend(flood(plan, 12_000)?);
+        rows.extend(flood(plan, &HASTY)?);
+        rows.extend(flood(plan, &ALL_TAKEN)?);
     }
     Ok(rows)
 }
 
-fn flood(plan: &Plan, most: u32) -> Result<Vec<Row>, String> {
+/// Callers that are more than the router can answer.
+struct Flood {
+    /// How many connections the router takes.
+    places: u32,
+    /// How long they wait for an answer.
+    patience: Patience,
+    /// Whether nine tenths of the peak must be left of it.
+    is_judged: bool,
+}
+
+enum Patience {
+    /// The clients of providers wait for minutes where they are not told otherwise.
+    Second,
+    /// Ten times what those wait who have a place.
+    TenTurns,
+}
+
+const BOUNDED: Flood = Flood {
+    places: BOUND,
+    patience: Patience::Second,
+    is_judged: true,
+};
+/// The load tool is busy with connections that are not made, and asks for less than it could have.
+/// So the processor time of an answer is what is judged.
+const HASTY: Flood = Flood {
+    places: BOUND,
+    patience: Patience::TenTurns,
+    is_judged: false,
+};
+/// All of them are worked on at once: what comes of it is shown.
+const ALL_TAKEN: Flood = Flood {
+    places: 12_000,
+    patience: Patience::TenTurns,
+    is_judged: false,
+};
+
+impl Flood {
+    fn patience(&self, per_second: f64) -> Duration {
+        match self.patience {
+            Patience::Second => Duration::from_secs(1),
+            Patience::TenTurns => {
+                Duration::from_secs_f64(10.0 * f64::from(BOUND) / per_second.max(1.0))
+            }
+        }
+    }
+}
+
+fn flood(plan: &Plan, flood: &'static Flood) -> Result<Vec<Row>, String> {
     let span = Duration::from_secs(plan.of(8, 2));
     let (is_quick, crowd) = (plan.is_quick, plan.of(4_000, 500));
+    let most = flood.places;
     let config = format!("server: {{shards: 1, max_connections: {most}}}\n");
     plan.play(&Setting::quick(plan, config), move |stage| {
         let dear = |load| Load {
@@ -48,18 +96,17 @@ fn flood(plan: &Plan, most: u32) -> Result<Vec<Row>, String> {
         };
         let peak = Measured::of(stage, &dear(load(BOUND, None, span)))?;
         let rate = Some(4.0 * peak.seen.per_second);
-        // Ten times what those who have a place wait for an answer.
-        let patience = 10.0 * f64::from(BOUND) / peak.seen.per_second.max(1.0);
+        let patience = flood.patience(peak.seen.per_second);
         let over = Load {
-            patience: Duration::from_secs_f64(patience),
+            patience,
             ..dear(load(crowd, rate, span))
         };
         let over = Measured::of(stage, &over)?;
         let after = Measured::of(stage, &dear(load(BOUND, None, span)))?;
         let ratio = |measured: &Measured| measured.seen.per_second / peak.seen.per_second;
-        let is_shown = is_quick || most > crowd;
-        let judged =
-            |what: &str, ratio: f64| Row::ratio_unless(is_shown, what, ratio, ratio >= GOODPUT_MIN);
+        let judged = |what: &str, is_shown: bool, ratio: f64| {
+            Row::ratio_unless(is_quick || is_shown, what, ratio, ratio >= GOODPUT_MIN)
+        };
         let what = format!("{crowd} callers for {most} places: four times the peak, answers/s");
         let mut rows = vec![
             Row::shown("peak, answers/s", whole(peak.seen.per_second)),
@@ -67,11 +114,27 @@ fn flood(plan: &Plan, most: u32) -> Result<Vec<Row>, String> {
                 "processor time of an answer, microseconds",
                 whole(peak.each()),
             ),
-            Row::shown("they give up after, in seconds", format!("{patience:.1}")),
+            Row::shown(
+                "they give up after, in seconds",
+                format!("{:.2}", patience.as_secs_f64()),
+            ),
             Row::shown(&what, whole(over.seen.per_second)),
-            judged("goodput under it, of the peak", ratio(&over)),
+            judged(
+                "goodput under it, of the peak",
+                !flood.is_judged,
+                ratio(&over),
+            ),
+            judged(
+                "answers under it for as much processor time, of those at the peak",
+                most > crowd,
+                peak.each() / over.each(),
+            ),
             Row::shown("p99 of those answers", over.seen.told()),
-            judged("goodput afterwards, of the peak", ratio(&after)),
+            judged(
+                "goodput afterwards, of the peak",
+                most > crowd,
+                ratio(&after),
+            ),
         ];
         rows.extend(sums(&over));
         rows.extend(at_rest(stage)?);
@@ -95,9 +158,10 @@ pub(super) fn refuse(plan: &Plan) -> Result<Vec<Row>, String> {
     };
     plan.play(&setting, move |stage| {
         let peak = Measured::of(stage, &load(AT_ONCE, None, span))?;
-        let over = load(1_000, Some(4.0 * peak.seen.per_second), span);
-        let over = Measured::of(stage, &over)?;
-        let answer = peak.each();
+        let crowd = |times: f64| load(1_000, Some(times * peak.seen.per_second), span);
+        // Requests that come one by one cost more than those that come together, refused or not.
+        let answer = Measured::of(stage, &crowd(0.9))?.each();
+        let over = Measured::of(stage, &crowd(4.0))?;
         let refusals = over.seen.of(429);
         let spent = over.cpu - answer * float(over.seen.answers);
         let refusal = spent / float(refusals.max(1));
