@@ -23,8 +23,8 @@ pub use crate::cli::server_flags::ServerFlags;
 
 /// An LLM inference router.
 ///
-/// Applications send it ordinary OpenAI requests; it picks one of the configured providers,
-/// forwards, streams the answer back, and accounts for tokens and money.
+/// Applications send it ordinary OpenAI or Anthropic requests. It sends each of them to a provider
+/// that can answer it, moves on to another one when that fails, and accounts for tokens and money.
 #[derive(Debug, Parser)]
 #[command(
     name = "infermux",

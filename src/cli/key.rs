@@ -47,11 +47,11 @@ fn new(flags: &NewKeyFlags) -> u8 {
     if let Some(path) = written {
         let path = path.display();
         terminal::note(format_args!(
-            "the key's digest is written to {path}; the key itself is kept nowhere"
+            "the key's hash is written to {path}; the key itself is kept nowhere"
         ));
     } else {
         terminal::note(
-            "the key itself is kept nowhere; its entry of auth.keys or of the file of keys:",
+            "the key itself is kept nowhere; its entry for the file of keys, or for auth.keys:",
         );
         terminal::say(entry.block(0).trim_end());
     }
@@ -128,7 +128,7 @@ fn write_rotated(
     })?;
     let told = |path: PathBuf| {
         format!(
-            "the new secret's digest is written to {}, and the former ones end at {until}",
+            "the new secret's hash is written to {}, and the former ones end at {until}",
             path.display()
         )
     };
@@ -151,7 +151,7 @@ fn hash() -> u8 {
     }
     if key.len() < SHORT_KEY_BYTES {
         terminal::warning(format_args!(
-            "a key of fewer than {SHORT_KEY_BYTES} characters may be guessed from its digest"
+            "a key of fewer than {SHORT_KEY_BYTES} characters may be guessed from its hash"
         ));
     }
     if caller_key::form(key.as_bytes()) == caller_key::KeyForm::Mistyped {

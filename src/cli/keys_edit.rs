@@ -50,7 +50,8 @@ impl KeysFile {
             Err(fault) => return Err(format!("{}: {fault}", path.display())),
         };
         let keys = read(&text, plan.as_ref());
-        let keys = keys.map_err(|fault| format!("{}: {fault}", path.display()))?;
+        let named = |faults: Vec<Fault>| format!("{}: {}", path.display(), first(&faults));
+        let keys = keys.map_err(named)?;
         Ok(Self {
             path,
             stamp,
@@ -98,7 +99,7 @@ impl KeysFile {
     ///
     /// What is wrong with it.
     pub fn read_entry(&self, text: &str) -> Result<Vec<CallerKey>, String> {
-        read(text, self.plan.as_ref())
+        read(text, self.plan.as_ref()).map_err(of_entry)
     }
 
     /// Puts `text` in the file's place, if it says just what is `expected`.
@@ -143,17 +144,34 @@ pub fn find(flags: &KeysFileFlags, name: &str) -> Result<Option<CallerKey>, Stri
 ///
 /// What is wrong with it.
 pub fn read_entry(text: &str) -> Result<Vec<CallerKey>, String> {
-    read(text, None)
+    read(text, None).map_err(of_entry)
 }
 
-fn read(text: &str, plan: Option<&Plan>) -> Result<Vec<CallerKey>, String> {
+fn read(text: &str, plan: Option<&Plan>) -> Result<Vec<CallerKey>, Vec<Fault>> {
     let options = Options {
         environment: Environment::Lookup(environment::HERE),
         strict: Strictness::Strict,
     };
     let known = plan.map(Known::of).unwrap_or_default();
-    let first = |faults: Vec<Fault>| faults.first().map(ToString::to_string).unwrap_or_default();
-    config::load_keys(text, &known, &options).map_err(first)
+    config::load_keys(text, &known, &options)
+}
+
+/// The first fault of a file, with its place.
+fn first(faults: &[Fault]) -> String {
+    faults.first().map(ToString::to_string).unwrap_or_default()
+}
+
+/// The first fault of an entry that the operator has given as flags: there is no line to look at,
+/// so that the field alone is named.
+fn of_entry(faults: Vec<Fault>) -> String {
+    let Some(fault) = faults.into_iter().next() else {
+        return String::new();
+    };
+    let field = fault.path.split_once('.').map_or("", |(_, field)| field);
+    match field {
+        "" => fault.message,
+        field => format!("{field}: {}", fault.message),
+    }
 }
 
 /// The configuration; its variables may be unset here.

@@ -49,7 +49,12 @@ pub fn check(plan: &Plan) -> Result<(), Vec<String>> {
 fn read_file(path: &str, plan: &Plan) -> Result<Vec<CallerKey>, Vec<String>> {
     let named = |problem: &dyn std::fmt::Display| format!("auth.keys_file: {path}: {problem}");
     let text = files::read_regular_text(Path::new(path), KEYS_FILE_BYTES_MAX);
-    let text = text.map_err(|fault| vec![named(&fault)])?;
+    let text = text.map_err(|fault| {
+        vec![match fault.kind() {
+            std::io::ErrorKind::NotFound => named(&format_args!("{fault}: {HOW_MADE}")),
+            _ => named(&fault),
+        }]
+    })?;
     let options = Options {
         environment: Environment::Lookup(environment::HERE),
         strict: Strictness::Strict,
@@ -57,6 +62,9 @@ fn read_file(path: &str, plan: &Plan) -> Result<Vec<CallerKey>, Vec<String>> {
     let keys = config::load_keys(&text, &Known::of(plan), &options);
     keys.map_err(|faults| faults.iter().map(|fault| named(fault)).collect())
 }
+
+/// What makes a file of keys that is not there.
+pub const HOW_MADE: &str = "`infermux key new --name NAME --write` begins it";
 
 /// Puts the keys of all lists together.
 fn ring(keys: Vec<CallerKey>) -> Result<Keyring, String> {

@@ -96,13 +96,13 @@ fn missing_files(plan: &Plan) -> Vec<Fault> {
         Auth::Passthrough | Auth::StaticKey(_) => None,
     };
     let keys = keys.map(|file| (String::from("auth.keys_file"), file));
-    listen
-        .chain(providers)
-        .chain(keys)
-        .filter(|(_, file)| !files::exists(Path::new(*file)))
-        .map(|(path, file)| {
-            let message = format!("{} does not exist on this host", printable(file));
-            Fault::new(&path, message)
-        })
-        .collect()
+    let missing = |file: &str| !files::exists(Path::new(file));
+    let told = |file: &str| format!("{} does not exist on this host", printable(file));
+    let keys = keys.filter(|(_, file)| missing(file)).map(|(path, file)| {
+        let message = format!("{}: {}", told(file), keys_file::HOW_MADE);
+        Fault::new(&path, message)
+    });
+    let others = listen.chain(providers).filter(|(_, file)| missing(file));
+    let others = others.map(|(path, file)| Fault::new(&path, told(file)));
+    others.chain(keys).collect()
 }

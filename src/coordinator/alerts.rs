@@ -58,7 +58,8 @@ fn tell(alert: &Alert) {
     let (spent, limit) = (alert.spent.to_string(), alert.amount.to_string());
     let per = alert.period.per().name();
     let (percent, what) = match alert.cause {
-        Cause::Reached(level) => (Some(level.percent()), "a budget is used up"),
+        Cause::Reached(Level::Most) => (Some(Level::Most.percent()), "a budget is nearly used up"),
+        Cause::Reached(Level::All) => (Some(Level::All.percent()), "a budget is used up"),
         Cause::Refused => (
             None,
             "a budget refuses requests that may cost more than is left",

@@ -10,7 +10,10 @@ use crate::report::table::{self, Cell, Paint, Side, Tone};
 pub fn text(told: &Explained, paint: Paint) -> String {
     let mut text = table::pairs(&heading(told), paint);
     if !told.candidates.is_empty() {
-        let rows: Vec<Vec<Cell>> = told.candidates.iter().map(row).collect();
+        let mut candidates: Vec<&CandidateExplained> = told.candidates.iter().collect();
+        // Those that would be asked come first, in their turn; then the others, as in the file.
+        candidates.sort_by_key(|one| one.turn.unwrap_or(usize::MAX));
+        let rows: Vec<Vec<Cell>> = candidates.into_iter().map(row).collect();
         text.push('\n');
         text.push_str(&table::table(&COLUMNS, &rows, paint));
     }

@@ -215,8 +215,8 @@ pub const ROWS: [Row; 61] = [
         name: "infermux_budget_alerts_total",
         kind: Kind::Counter,
         labels: &["caller", "percent"],
-        help: "How often a caller's spend has reached 80 or 100 percent of its budget; each time \
-               was logged.",
+        help: "How often a caller's spend has reached 100 percent of its budget, or 80 percent of \
+               one that refuses nothing; each time was logged.",
     },
     Row {
         family: Family::BudgetRefusals,
@@ -274,8 +274,8 @@ pub const ROWS: [Row; 61] = [
         name: "infermux_scope_budget_alerts_total",
         kind: Kind::Counter,
         labels: &["scope", "name", "models", "per", "budget", "percent"],
-        help: "How often spend has reached 80 or 100 percent of such a budget; each time was \
-               logged.",
+        help: "How often spend has reached 100 percent of such a budget, or 80 percent of one that \
+               refuses nothing; each time was logged.",
     },
     Row {
         family: Family::ScopeBudgetRefusals,

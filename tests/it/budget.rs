@@ -431,11 +431,9 @@ fn an_alert_tells_once_of_each_level_and_refuses_nobody() {
     let alpha = alpha();
     let budget = "monthly_usd: 0.1, action: alert";
     let router = Router::start(&config(&alpha, budget, ""));
-    let told = |percent: u64| {
+    let told = |percent: u64, words: &str| {
         let log = router.log();
-        let lines = log
-            .lines()
-            .filter(|line| line.contains("a budget is used up"));
+        let lines = log.lines().filter(|line| line.contains(words));
         let level = format!("\"percent\":{percent}");
         lines.filter(|line| line.contains(&level)).count()
     };
@@ -443,7 +441,9 @@ fn an_alert_tells_once_of_each_level_and_refuses_nobody() {
         for _ in 0..requests {
             assert_eq!(ask(&router, &plain()).status, 200);
         }
-        eventually("its alerts", || (told(80), told(100)) == (most, all));
+        eventually("its alerts", || {
+            (told(80, "nearly used up"), told(100, "is used up")) == (most, all)
+        });
     }
     let line = router.log();
     let line = line.lines().find(|line| line.contains("\"percent\":100"));

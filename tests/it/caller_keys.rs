@@ -584,12 +584,17 @@ fn a_key_is_made_hashed_and_written() {
     );
     assert!(is_alone(&path), "nothing is left beside the file");
     // A name is taken once, and a team must be one.
-    for (name, team) in [("two", "t"), ("three", "nobody")] {
+    let taken = format!(
+        "error: {}: there is a key called two already\n",
+        path.display()
+    );
+    let no_team = "error: team: no team has the name `nobody`\n";
+    for (name, team, told) in [("two", "t", &*taken), ("three", "nobody", no_team)] {
         let args = [
             "key", "new", "--name", name, "--team", team, "--write", "--config", &file,
         ];
         let again = run(&args);
-        assert_eq!(again.code, Some(1), "{} {}", again.stdout, again.stderr);
+        assert_eq!((again.code, &*again.stderr), (Some(1), told));
         assert!(!again.stdout.contains("imx_"));
     }
     assert_eq!(fs::read_to_string(&path).expect("read"), text);

@@ -95,6 +95,26 @@ fn the_cost_is_that_of_the_tokens_by_the_prices_of_each_candidate() {
 }
 
 #[test]
+fn rows_are_in_the_order_of_turns() {
+    let mocks = ["dear", "fair", "out", "cheap"].map(|name| mock(json!({"name": name})));
+    let prices = "pricing:\n  dear: {m: {input_per_million: 3, output_per_million: 6}}\n  \
+                  fair: {m: {input_per_million: 2, output_per_million: 6}}\n  \
+                  cheap: {m: {input_per_million: 1, output_per_million: 6}}\n\
+                  routing: {strategy: cost_weighted}\n";
+    let [dear, fair, out, cheap] = &mocks;
+    let router = Router::start(&config_for(&[dear, fair, out, cheap], prices));
+    turn(&router, "out", "open");
+    let shown = explain(&router, &["--model", "m"]).stdout;
+    let rows = shown.lines().skip_while(|line| !line.starts_with("TURN"));
+    let rows = rows.skip(1).take_while(|row| !row.is_empty());
+    let rows: Vec<_> = rows
+        .map(|row| row.split_whitespace().take(2).collect::<Vec<_>>())
+        .collect();
+    let expected = [["1", "cheap"], ["2", "fair"], ["3", "dear"], ["-", "out"]];
+    assert_eq!(rows, expected, "{shown}");
+}
+
+#[test]
 fn limits_of_a_key_and_its_models_are_looked_at_and_not_used() {
     let provider = mock(json!({"name": "p"}));
     let keys = [

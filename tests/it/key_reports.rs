@@ -388,7 +388,7 @@ fn alerts_name_the_scope_and_say_whether_it_is_enforced() {
         let log = router.log();
         let alerts: Vec<&str> = log
             .lines()
-            .filter(|line| line.contains("a budget is used up"))
+            .filter(|line| line.contains("used up"))
             .collect();
         let has = |words: &[&str]| {
             let plain = |line: &str| line.replace(['"', ':'], " ").replace('=', " ");

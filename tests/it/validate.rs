@@ -252,6 +252,22 @@ fn tls_files_that_are_not_on_this_host_are_a_warning() {
 }
 
 #[test]
+fn a_missing_file_of_keys_is_told_with_what_makes_it() {
+    let folder = Folder::new();
+    let keys = "auth: {mode: keys, keys_file: /nowhere/keys.yml}\n";
+    let file = folder.write("keys-missing.yml", format!("{VALID}{keys}"));
+    let how = "`infermux key new --name NAME --write` begins it\n";
+    let expected = format!(
+        "warning: line 2: auth.keys_file: /nowhere/keys.yml does not exist on this host: {how}\
+         0 errors, 1 warning\n"
+    );
+    assert_eq!(validate(&file, &["--strict"]).stderr, expected);
+    let started = end(&mut infermux(&["serve", "--config", text(&file)]));
+    assert_eq!(started.code, Some(3));
+    assert!(started.stderr.contains(how), "{}", started.stderr);
+}
+
+#[test]
 fn arguments_that_cannot_be_used_are_1() {
     for (arguments, told) in [
         (&["sevre"][..], "serve"),

@@ -130,8 +130,8 @@ fn fall_back(
         let primaries = layout.names.iter().find(|one| one.name == *name);
         if primaries.is_some_and(|one| one.is_ordered() && one.primaries > 1) {
             let message = format!(
-                "the providers of {} are asked in their order: a group with others to fall back \
-                 on has the strategy priority",
+                "the providers of {} are asked in the order of the group's list, not in turn: \
+                 only the strategy `priority` keeps the others to fall back on behind them",
                 printable(name)
             );
             left.note(path, message);

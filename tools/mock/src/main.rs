@@ -15,7 +15,7 @@ use serde_json::{Map, Value};
 /// Prints one line per instance when it listens:
 /// `mock a listening on 127.0.0.1:41234 (control 127.0.0.1:41235)`
 #[derive(Debug, Parser)]
-#[command(version, after_long_help = include_str!("../README.md"))]
+#[command(version, term_width = 0, after_long_help = include_str!("../README.md"))]
 struct Flags {
     /// Where the instance listens; several instances take a free port each unless it is named
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0")]
