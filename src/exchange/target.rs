@@ -11,7 +11,7 @@ use crate::exchange::other_endpoints;
 use crate::exchange::passed::{self, Cost, Passed};
 use crate::exchange::path_hint;
 use crate::exchange::query::{percent_decode, value};
-use crate::exchange::refusal::Refusal;
+use crate::exchange::refusal::{PathHint, Refusal};
 use crate::exchange::segments::{above, below};
 use crate::exchange::stored::{self, Part, Stored};
 use crate::link::meters::Party;
@@ -143,7 +143,11 @@ pub fn read<'a>(
     };
     let found = found.ok_or_else(|| Refusal::UnknownUrl {
         path,
-        near: path_hint::served(door, path),
+        hint: if matches!((door, below), (Door::Callers, Some(_))) {
+            PathHint::Operators
+        } else {
+            path_hint::served(door, path).map_or(PathHint::None, PathHint::Near)
+        },
     })?;
     let (allowed, allow) = methods(&found);
     let method = match method {
@@ -594,7 +598,7 @@ mod tests {
                 "/v1/responses/../models",
                 Err(Refusal::UnknownUrl {
                     path: "",
-                    near: None,
+                    hint: PathHint::None,
                 }),
             ),
             ("GET", "/v1/responses/..", stored(None, Part::Whole)),
@@ -605,7 +609,7 @@ mod tests {
                 "/v1/responses/resp_1/output",
                 Err(Refusal::UnknownUrl {
                     path: "",
-                    near: None,
+                    hint: PathHint::None,
                 }),
             ),
         ] {

@@ -224,6 +224,7 @@ fn the_root_says_what_this_is_without_a_key() {
         assert_eq!(text.lines().count(), 1, "{text}");
         assert!(text.contains(page), "{text}");
         assert_eq!(text.contains("/v1/chat/completions"), api, "{text}");
+        assert_eq!(text.contains("/v1/images/*"), api, "{text}");
         client.send("GET http://h HTTP/1.1\r\nHost: h\r\n\r\n");
         assert_eq!(client.answer().text(), text, "absolute form without a path");
         client.send("HEAD //?x HTTP/1.1\r\nHost: a\r\n\r\n");
@@ -238,4 +239,11 @@ fn the_root_says_what_this_is_without_a_key() {
         post(&mut client, "/chat/completions", &chat("hi")).status,
         401
     );
+    // The page is looked for at the callers' address first.
+    let mut client = Client::connect(two.addr());
+    client.get("/_infermux/");
+    let answer = client.answer();
+    assert_eq!((answer.status, &*answer.code()), (404, "unknown_url"));
+    let told = "/_infermux/ is served on `management_listen` only";
+    assert!(answer.text().contains(told), "{}", answer.text());
 }

@@ -50,6 +50,8 @@ fn paths_without_a_model_go_where_the_file_says() {
             (404, "unknown_url".to_owned()),
             "{line}"
         );
+        let told = "is served only where `passthrough.provider` names a provider for it";
+        assert!(answer.text().contains(told), "{}", answer.text());
     }
     let rest = "passthrough: {provider: beta}\n";
     let answer = router.reload(&config_of(&providers, rest));

@@ -8,7 +8,7 @@ use crate::base::limits::QUOTED_BYTES_MAX;
 use crate::base::money::NanoUsd;
 use crate::base::period::Per;
 use crate::config::scope::Scope;
-use crate::exchange::refusal::{BudgetWait, KeyFault, LimitOf, Refusal, Whose};
+use crate::exchange::refusal::{BudgetWait, KeyFault, LimitOf, PathHint, Refusal, Whose};
 use crate::link::scope_gate::ScopeLimit;
 use crate::report::escape::bounded;
 
@@ -72,7 +72,7 @@ impl Display for Refusal<'_> {
             Self::UnknownKey { name } => return write!(f, "no key is called {}", quoted(name)),
             Self::ModelNotAllowed { model, key } => return write_not_allowed(f, model, key),
             Self::UnpricedEndpoint { path, model } => return write_unpriced(f, path, model),
-            Self::UnknownUrl { path, near } => return write_unknown_url(f, path, near),
+            Self::UnknownUrl { path, hint } => return write_unknown_url(f, path, hint),
             Self::ModelNotFound { model } => return write_not_found(f, model),
             Self::EndpointNotFound { path, model } => {
                 return write!(f, "no provider of the model {} has {path}", quoted(model));
@@ -89,7 +89,7 @@ impl Display for Refusal<'_> {
                 limit,
             } => return write_rate_limit(f, model, retry, limit),
             Self::NoHealthyProviders { model, .. } => {
-                return write!(f, "no provider of {} is in service", quoted(model));
+                return write!(f, "no provider for {} is in service", quoted(model));
             }
             Self::UpstreamError { provider, outcome }
             | Self::UpstreamTimeout { provider, outcome } => {
@@ -180,15 +180,16 @@ fn write_unpriced(f: &mut fmt::Formatter<'_>, path: &str, model: &str) -> fmt::R
 }
 
 /// The query is left out: it may hold a key.
-fn write_unknown_url(
-    f: &mut fmt::Formatter<'_>,
-    path: &str,
-    near: Option<&'static str>,
-) -> fmt::Result {
+fn write_unknown_url(f: &mut fmt::Formatter<'_>, path: &str, hint: PathHint) -> fmt::Result {
     let path = quoted(path.split('?').next().unwrap_or_default());
-    match near {
-        Some(near) => write!(f, "unknown path {path}, did you mean {near}?"),
-        None => write!(f, "unknown path {path}; GET / says what is served"),
+    match hint {
+        PathHint::None => write!(f, "unknown path {path}; GET / says what is served"),
+        PathHint::Near(near) => write!(f, "unknown path {path}, did you mean {near}?"),
+        PathHint::Operators => write!(f, "{path} is served on `management_listen` only"),
+        PathHint::Passthrough => write!(
+            f,
+            "{path} is served only where `passthrough.provider` names a provider for it"
+        ),
     }
 }
 

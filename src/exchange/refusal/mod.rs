@@ -31,8 +31,8 @@ pub enum Refusal<'a> {
     UnknownUrl {
         /// The path.
         path: &'a str,
-        /// The nearest path that is served.
-        near: Option<&'static str>,
+        /// Where to look instead.
+        hint: PathHint,
     },
     /// No provider has this name.
     UnknownProvider {
@@ -174,6 +174,19 @@ pub enum Refusal<'a> {
     },
     /// Neither HTTP/1.0 nor HTTP/1.1.
     HttpVersionNotSupported,
+}
+
+/// What a caller that asks for a path that is not served is told besides.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PathHint {
+    /// Where all paths are told.
+    None,
+    /// The nearest path that is served.
+    Near(&'static str),
+    /// It is the operators', who have an address of their own.
+    Operators,
+    /// It would be served if the file named a provider for paths without a model.
+    Passthrough,
 }
 
 /// What is wrong with a caller's key, or an operator's token.

@@ -61,7 +61,7 @@ fn all() -> Vec<Refusal<'static>> {
         Refusal::InvalidApiKey(KeyFault::WrongToken),
         Refusal::UnknownUrl {
             path: "/v2",
-            near: Some("/v1/models"),
+            hint: PathHint::Near("/v1/models"),
         },
         Refusal::UnknownProvider { name: "nobody" },
         Refusal::UnknownKey { name: "nobody" },
@@ -677,19 +677,30 @@ fn verdicts_become_refusals() {
 
 #[test]
 fn a_query_is_not_repeated() {
-    let message = |near| {
+    let message = |hint| {
         let path = "/v2/models?key=sk-1";
-        Refusal::UnknownUrl { path, near }.to_string()
+        Refusal::UnknownUrl { path, hint }.to_string()
     };
-    let unknown = "unknown path /v2/models";
-    assert_eq!(
-        message(None),
-        format!("{unknown}; GET / says what is served")
-    );
-    assert_eq!(
-        message(Some("/v1/models")),
-        format!("{unknown}, did you mean /v1/models?")
-    );
+    for (hint, expected) in [
+        (
+            PathHint::None,
+            "unknown path /v2/models; GET / says what is served",
+        ),
+        (
+            PathHint::Near("/v1/models"),
+            "unknown path /v2/models, did you mean /v1/models?",
+        ),
+        (
+            PathHint::Operators,
+            "/v2/models is served on `management_listen` only",
+        ),
+        (
+            PathHint::Passthrough,
+            "/v2/models is served only where `passthrough.provider` names a provider for it",
+        ),
+    ] {
+        assert_eq!(message(hint), expected);
+    }
 }
 
 #[test]

@@ -192,9 +192,10 @@ pub(super) const UNKNOWN_URL: Row = Row {
         status: 404,
         kind: "not_found_error",
     },
-    when: "infermux serves nothing under this path.",
+    when: "infermux serves nothing under this path, or does so only on `management_listen` or \
+           with `passthrough.provider`.",
     caller: "Correct the base URL, which ends in `/v1`. The message names the nearest path that is \
-             served.",
+             served, or what the path needs.",
     operator: "Nothing.",
 };
 
@@ -205,8 +206,8 @@ pub(super) const MODEL_NOT_FOUND: Row = Row {
         status: 404,
         kind: "not_found_error",
     },
-    when: "No provider is configured to serve the model, or none of those that do has the \
-           endpoint.",
+    when: "No provider is configured to serve the model, or none of the providers that serve it \
+           has the endpoint.",
     caller: "Ask for a model that `GET /v1/models` lists.",
     operator: "Add the model to a provider's `models` or `model_aliases`.",
 };
@@ -218,8 +219,8 @@ pub(super) const RESPONSE_NOT_FOUND: Row = Row {
         status: 404,
         kind: "not_found_error",
     },
-    when: "The id of a response names one that no provider has stored: infermux has translated it, \
-           its text is no id, or no provider has the Responses API itself.",
+    when: "No provider has stored a response with this id: infermux has translated the \
+           response, the text is no id, or no provider has the Responses API itself.",
     caller: "Keep what is needed of an answer. infermux stores none.",
     operator: "Answers of a provider with `responses: native` are stored there.",
 };
@@ -399,8 +400,8 @@ pub(super) const NO_HEALTHY_PROVIDERS: Row = Row {
         status: 503,
         kind: "api_error",
     },
-    when: "Every provider of the model fails its health checks, its circuit is open, or an \
-           operator has taken it out.",
+    when: "Every provider of the model is out of service: it fails its health checks, its \
+           circuit is open, or an operator has taken it out.",
     caller: "Send the request again after `Retry-After`.",
     operator: "`infermux providers` says why each of them is out of service. `put-back` those that \
                were taken out. Add a second provider for the model.",

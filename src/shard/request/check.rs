@@ -5,7 +5,7 @@ use std::rc::Rc;
 use crate::base::endpoint::Endpoint;
 use crate::exchange::auth::{self, Presented};
 use crate::exchange::media::{self, Media};
-use crate::exchange::refusal::Refusal;
+use crate::exchange::refusal::{PathHint, Refusal};
 use crate::exchange::request::Request;
 use crate::exchange::stored::Part;
 use crate::exchange::target::{self, Manage, Target};
@@ -59,7 +59,7 @@ pub fn check<'a>(
             let path = std::str::from_utf8(&bytes[head.target.clone()]);
             return Err(Refusal::UnknownUrl {
                 path: path.unwrap_or_default(),
-                near: None,
+                hint: PathHint::Passthrough,
             });
         }
         Target::Infer(..)

@@ -13,7 +13,7 @@ use crate::dialect::passed_on;
 use crate::exchange::explain::{self, Asked};
 use crate::exchange::passed;
 use crate::exchange::pins::Pins;
-use crate::exchange::refusal::Refusal;
+use crate::exchange::refusal::{PathHint, Refusal};
 use crate::exchange::request::Request;
 use crate::exchange::route::Routed;
 use crate::report::explained::{Explained, OtherExplained};
@@ -79,8 +79,8 @@ async fn explain<'q>(
     let body = Arc::new(body_of(asked, &caller.bytes[at.clone()])?);
     let mut told = who.begun(asked.endpoint);
     if !asked.endpoint.has_model() && shard.plan.routes.passthrough.is_none() {
-        let (path, near) = (asked.endpoint.path(), None);
-        return Ok(refused(told, &Refusal::UnknownUrl { path, near }, asked));
+        let (path, hint) = (asked.endpoint.path(), PathHint::Passthrough);
+        return Ok(refused(told, &Refusal::UnknownUrl { path, hint }, asked));
     }
     let read = match read(shard, asked.endpoint, &body).await? {
         Ok(read) => read.with_model_of(asked),

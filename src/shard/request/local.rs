@@ -85,7 +85,8 @@ impl Answer {
 const TEXT: &str = "text/plain; charset=utf-8";
 /// What callers are served.
 const API: &str = "/v1/chat/completions, /v1/completions, /v1/embeddings, /v1/messages, \
-    /v1/responses, /v1/models; ";
+    /v1/responses, /v1/models, /v1/audio/*, /v1/images/*, /v1/moderations, /v1/rerank, \
+    /v2/rerank, /v1/score, /tokenize, /detokenize, and what passthrough.provider serves; ";
 /// The media type of pages.
 pub const HTML: &str = "text/html; charset=utf-8";
 /// The media type of metrics (Prometheus, text exposition format).
