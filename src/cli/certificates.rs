@@ -61,7 +61,10 @@ impl Certificates {
         let usual = |one: &Provider| one.base.tls && one.tls.files.ca_file.is_none();
         let roots = plan.providers.iter().any(usual).then(HostRoots::read);
         for fault in roots.iter().flat_map(HostRoots::faults) {
-            tracing::warn!(fault, "trust roots");
+            tracing::warn!(
+                fault,
+                "not all trusted root certificates of the host can be used"
+            );
         }
         for provider in plan.providers.iter().filter(|one| one.base.tls) {
             let files = &provider.tls.files;

@@ -226,7 +226,7 @@ impl Reloader {
             tracing::warn!(
                 key,
                 is_disabled,
-                "a key is as its file says again: what was done with it by hand is over"
+                "a key is again as its file says: a command had changed that"
             );
         }
         let next = former.next(ring, plan.teams.clone(), (accounts, fresh));
@@ -266,7 +266,7 @@ impl Reloader {
             let shards = stalled.join(", ");
             tracing::warn!(
                 shards,
-                "event loops are stuck: they go by the file as soon as they are not"
+                "event loops are stuck: they take the new configuration once they turn again"
             );
         }
         self.common.process.count_reload(Reloaded::Yes);
@@ -324,7 +324,7 @@ impl Reloader {
         let terms = Arc::new(self.terms.load().next(plan, fresh));
         self.terms.publish(Arc::clone(&terms));
         if let Err(NotStarted::Failed(fault)) = self.webhooks.start_where_needed() {
-            tracing::error!(fault, "webhooks are not told of anything");
+            tracing::error!(fault, "no notices are sent to webhooks");
         }
         (self.seats, self.certificates) = (seats, replacement.certificates);
         let names = self.common.addresses.adopt();

@@ -229,7 +229,7 @@ impl Running {
         while recorders.telling() > 0 {
             match self.wait(until) {
                 Woken::Over => {
-                    tracing::warn!("the last traces are not told in time");
+                    tracing::warn!("the last traces are not sent in time");
                     return Ok(());
                 }
                 Woken::Asked(_) => return Err(code),

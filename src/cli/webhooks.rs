@@ -65,7 +65,10 @@ impl Starter {
         let courier = Courier::of(&plan);
         let (courier, faults) = courier.map_err(NotStarted::Failed)?;
         for fault in &faults {
-            tracing::warn!(fault, "trust roots");
+            tracing::warn!(
+                fault,
+                "not all trusted root certificates of the host can be used"
+            );
         }
         let Some(inbox) = self.inbox.take() else {
             return Ok(());

@@ -75,10 +75,10 @@ impl Teller {
         let collector = self.collector.shown();
         match &fault {
             None if self.told.is_some() => {
-                tracing::info!(collector, "traces are told again");
+                tracing::info!(collector, "traces are sent again");
             }
             Some(fault) if self.told.as_ref() != Some(fault) => {
-                tracing::warn!(collector, fault, "traces cannot be told");
+                tracing::warn!(collector, fault, "traces cannot be sent");
             }
             None | Some(_) => {}
         }

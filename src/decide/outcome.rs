@@ -396,7 +396,7 @@ impl std::fmt::Display for Outcome {
         let text = match *self {
             Self::Answered => "answered",
             Self::StaleConnection => "closed its connection",
-            Self::ConnectFailed(ConnectFault::Name) => "has a host name without an address",
+            Self::ConnectFailed(ConnectFault::Name) => "is not found: its host name has no address",
             Self::ConnectFailed(ConnectFault::Refused) => "does not accept connections",
             Self::ConnectFailed(ConnectFault::Tls(fault)) => return write!(f, "{fault}"),
             Self::ConnectFailed(ConnectFault::Proxy(fault)) => return write!(f, "{fault}"),
@@ -447,7 +447,7 @@ impl std::fmt::Display for ProxyFault {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("cannot be reached: its proxy ")?;
         f.write_str(match *self {
-            Self::Name => "has a host name without an address",
+            Self::Name => "is not found: its host name has no address",
             Self::Refused => "does not accept connections",
             Self::Timeout => "did not accept a connection in time",
             Self::Silent => "did not open a tunnel in time",

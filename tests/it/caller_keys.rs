@@ -457,8 +457,8 @@ fn operators_see_keys_and_switch_them() {
     // The next reload goes by the file again, and says so.
     assert_eq!(router.reload(&config).status, 200);
     assert_eq!(ask(&router, "k-one").status, 200);
-    router.wait_for_log("what was done with it by hand is over key=one is_disabled=false");
-    router.wait_for_log("what was done with it by hand is over key=big/two is_disabled=true");
+    router.wait_for_log("a command had changed that key=one is_disabled=false");
+    router.wait_for_log("a command had changed that key=big/two is_disabled=true");
 }
 
 /// Connections of which each shard has some.

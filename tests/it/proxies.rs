@@ -276,7 +276,7 @@ fn a_proxy_that_is_not_there_is_told_apart_from_the_provider() {
         (format!("http://{closed}"), "does not accept connections"),
         (
             "http://proxy.invalid:3128".to_owned(),
-            "has a host name without an address",
+            "is not found: its host name has no address",
         ),
     ] {
         for base in ["https://alpha.invalid/v1", "http://alpha.invalid/v1"] {

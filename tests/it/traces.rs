@@ -661,7 +661,7 @@ fn a_collector_that_is_away_is_asked_again() {
     assert_eq!((collector.posts(), spans_total(&router, "dropped")), (5, 0));
     router.wait_for_log("it answers 503");
     router.wait_for_log("it answers 400");
-    router.wait_for_log("traces are told again");
+    router.wait_for_log("traces are sent again");
 }
 
 #[test]
@@ -685,7 +685,7 @@ fn a_collector_that_is_dead_or_hangs_holds_nobody_up() {
         let path = "/v1/chat/completions";
         ask(&router, path, "", &chat("hello"));
         if endpoint == dead.addr() {
-            router.wait_for_log("traces cannot be told");
+            router.wait_for_log("traces cannot be sent");
         } else {
             eventually("the collector is asked", || hanging.posts() > 0);
         }
