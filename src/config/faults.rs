@@ -80,6 +80,12 @@ impl Findings {
         }
     }
 
+    /// Takes back what was noted of `path` in these words: a fault that says more takes its place.
+    pub fn take_back(&self, path: &str, message: &str) {
+        self.faults.take_back(path, message);
+        self.warnings.take_back(path, message);
+    }
+
     /// `, did you mean …?`, or nothing. No hint is made for faults beyond those that are shown.
     pub fn hint<'a>(&self, word: &str, known: impl IntoIterator<Item = &'a str>) -> String {
         if self.hints.get() >= FAULTS_MAX {
@@ -112,6 +118,11 @@ impl Pile {
         } else {
             self.more.set(self.more.get().saturating_add(1));
         }
+    }
+
+    fn take_back(&self, path: &str, message: &str) {
+        let mut list = self.list.borrow_mut();
+        list.retain(|fault| fault.path != path || fault.message != message);
     }
 
     fn into_list(self) -> Vec<Fault> {

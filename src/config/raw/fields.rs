@@ -133,7 +133,11 @@ impl<'a> Block<'a> {
                         empty: Some(empty), ..
                     },
                 ..
-            })) => format!(", and {empty} gives nothing"),
+            })) => {
+                let noted = format!("{empty} is not set");
+                self.findings.take_back(&self.at(name), &noted);
+                format!(", and {empty} gives nothing")
+            }
             Some(Node::Null | Node::Scalar(_) | Node::List(_) | Node::Map(_)) | None => {
                 String::new()
             }
