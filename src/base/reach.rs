@@ -13,14 +13,25 @@ pub fn is_public(ip: IpAddr) -> bool {
     }
 }
 
-/// Whether `ip` is an address of the link, where clouds tell machines their credentials.
+/// Whether `ip` is an address at which clouds tell machines their credentials: one of the link, or
+/// one that a cloud has in a private or shared network.
 #[must_use]
-pub fn is_of_link(ip: IpAddr) -> bool {
-    match ip.to_canonical() {
+pub fn tells_credentials(ip: IpAddr) -> bool {
+    let ip = ip.to_canonical();
+    let is_of_link = match ip {
         IpAddr::V4(ip) => ip.is_link_local(),
         IpAddr::V6(ip) => ip.is_unicast_link_local(),
-    }
+    };
+    is_of_link || OF_CLOUDS.contains(&ip)
 }
+
+/// Alibaba's, Oracle's earlier one, Amazon's and Google's.
+const OF_CLOUDS: [IpAddr; 4] = [
+    IpAddr::V4(Ipv4Addr::new(100, 100, 100, 200)),
+    IpAddr::V4(Ipv4Addr::new(192, 0, 0, 192)),
+    IpAddr::V6(Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254)),
+    IpAddr::V6(Ipv6Addr::new(0xfd20, 0xce, 0, 0, 0, 0, 0, 0x254)),
+];
 
 fn is_public_v4(ip: Ipv4Addr) -> bool {
     let special = match ip.octets() {
@@ -60,6 +71,26 @@ fn is_public_v6(ip: Ipv6Addr) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn addresses_that_tell_credentials_are_known() {
+        for (text, expected) in [
+            ("169.254.169.254", true),
+            ("::ffff:169.254.169.254", true),
+            ("fe80::1", true),
+            ("fd00:ec2::254", true),
+            ("fd20:ce::254", true),
+            ("100.100.100.200", true),
+            ("192.0.0.192", true),
+            ("fd00:ec2::253", false),
+            ("fd00:ec3::254", false),
+            ("100.100.100.201", false),
+            ("10.0.0.1", false),
+            ("::1", false),
+        ] {
+            assert_eq!(tells_credentials(text.parse().unwrap()), expected, "{text}");
+        }
+    }
 
     #[test]
     fn addresses_that_lead_inside_are_not_public() {

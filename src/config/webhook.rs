@@ -69,7 +69,7 @@ impl Webhook {
             return true;
         }
         if url::is_own_host(&self.base) {
-            return !reach::is_of_link(ip);
+            return !reach::tells_credentials(ip);
         }
         reach::is_public(ip)
     }
@@ -158,14 +158,19 @@ mod tests {
     fn a_public_name_leads_to_public_addresses_only() {
         let may = |url: &str, ip: &str| webhook(url).may_be_at(ip.parse().unwrap());
         assert!(may("https://hooks.example/", "8.8.8.8"));
-        let of_link = ["169.254.169.254", "fe80::1", "::ffff:169.254.169.254"];
-        for link in of_link {
+        let of_clouds = [
+            "169.254.169.254",
+            "fe80::1",
+            "::ffff:169.254.169.254",
+            "fd00:ec2::254",
+        ];
+        for cloud in of_clouds {
             for name in [
                 "https://hooks.example/",
                 "http://pager/",
                 "http://pager.internal/",
             ] {
-                assert!(!may(name, link), "{name} {link}");
+                assert!(!may(name, cloud), "{name} {cloud}");
             }
         }
         assert!(may("http://169.254.169.254/", "169.254.169.254"));
