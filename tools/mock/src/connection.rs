@@ -35,6 +35,7 @@ pub(crate) struct Connection {
     exchange: Option<Exchange>,
     /// Answers that are written to `output` but not to the socket yet.
     unsent: Vec<Ticket>,
+    written: Written,
     pieces: Option<Pieces>,
     /// The socket may have bytes that were not read.
     readable: bool,
@@ -43,6 +44,14 @@ pub(crate) struct Connection {
     ended: bool,
     /// No further request is taken.
     last: bool,
+}
+
+/// What has been written to a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Written {
+    Nothing,
+    WholeAnswers,
+    PartOfAnAnswer,
 }
 
 /// A request that is being answered step by step.
@@ -111,6 +120,7 @@ impl Connection {
             sent: 0,
             exchange: None,
             unsent: Vec::new(),
+            written: Written::Nothing,
             pieces: None,
             readable: true,
             ending: Ending::NotSeen,
@@ -318,6 +328,7 @@ impl Connection {
                 Ok(0) => return Flushed::Lost,
                 Ok(count) => {
                     self.sent += count;
+                    self.written = Written::PartOfAnAnswer;
                     if let Some(pieces) = &mut self.pieces
                         && !pieces.interval.is_zero()
                     {
@@ -340,6 +351,9 @@ impl Connection {
 
     /// Notes that all complete answers have left.
     fn end_answered(&mut self, script: &Script) {
+        if !self.unsent.is_empty() {
+            self.written = Written::WholeAnswers;
+        }
         for ticket in self.unsent.drain(..) {
             self.instance.end(ticket, End::Answered, script);
         }
@@ -355,6 +369,9 @@ impl Connection {
         if cut == Cut::Reset {
             // Closing a socket that lingers for no time sends an RST.
             let _ = SockRef::from(&self.socket).set_linger(Some(Duration::ZERO));
+        }
+        if self.written == Written::WholeAnswers {
+            self.instance.note_unanswered();
         }
         self.finish(End::Cut, script);
         Wake::Gone

@@ -35,6 +35,7 @@ struct Counters {
     answered: AtomicU64,
     peer_closed: AtomicU64,
     cut: AtomicU64,
+    unanswered: AtomicU64,
     in_flight: AtomicU64,
     connections_opened: AtomicU64,
     connections_open: AtomicU64,
@@ -54,6 +55,10 @@ pub struct Stats {
     pub peer_closed: u64,
     /// Answers that the mock cut by its script.
     pub cut: u64,
+    /// Those of them before whose first byte the connection had had another answer: to whoever sent
+    /// the request, the connection was one that had been idle for too long, and the request may come
+    /// again.
+    pub unanswered: u64,
     /// Requests that have arrived and are not ended.
     pub in_flight: u64,
     /// Connections that were accepted on the instance's port.
@@ -160,6 +165,7 @@ impl Instance {
             &self.counters.answered,
             &self.counters.peer_closed,
             &self.counters.cut,
+            &self.counters.unanswered,
             &self.counters.connections_opened,
         ] {
             count.store(0, Ordering::SeqCst);
@@ -245,6 +251,11 @@ impl Instance {
         self.tell();
     }
 
+    /// Notes that a connection which had had an answer ends before the first byte of another one.
+    pub(crate) fn note_unanswered(&self) {
+        self.counters.unanswered.fetch_add(1, Ordering::SeqCst);
+    }
+
     /// The counters' values.
     pub(crate) fn stats(&self) -> Stats {
         let read = |count: &AtomicU64| count.load(Ordering::SeqCst);
@@ -253,6 +264,7 @@ impl Instance {
             answered: read(&self.counters.answered),
             peer_closed: read(&self.counters.peer_closed),
             cut: read(&self.counters.cut),
+            unanswered: read(&self.counters.unanswered),
             in_flight: read(&self.counters.in_flight),
             connections_opened: read(&self.counters.connections_opened),
             connections_open: read(&self.counters.connections_open),
@@ -363,6 +375,7 @@ impl Stats {
             "answered": self.answered,
             "peer_closed": self.peer_closed,
             "cut": self.cut,
+            "unanswered": self.unanswered,
             "in_flight": self.in_flight,
             "connections_opened": self.connections_opened,
             "connections_open": self.connections_open,

@@ -205,7 +205,24 @@ fn cuts_reach_the_peer_as_an_end_or_a_reset() {
     }
     let reset = Err(ErrorKind::ConnectionReset);
     assert_eq!(ends, [(Ok(()), true), (Ok(()), false), (reset, false)]);
-    assert_eq!(mock.stats().cut, 3);
+    assert_eq!((mock.stats().cut, mock.stats().unanswered), (3, 0));
+}
+
+#[test]
+fn a_request_that_may_come_again_is_told_from_one_that_failed() {
+    let mock = Mock::start(json!({ "answers": [
+        "ok", { "do": "cut_before_head" }, "ok", { "do": "cut_mid_stream" },
+    ]}))
+    .unwrap();
+    for cut in [chat(false, "hi"), chat(true, "hi")] {
+        let mut socket = connect(mock.address());
+        socket.write_all(chat(false, "hi").as_bytes()).unwrap();
+        assert_eq!(answer(&mut socket).0, 200);
+        socket.write_all(cut.as_bytes()).unwrap();
+        socket.read_to_end(&mut Vec::new()).unwrap();
+    }
+    // The stream's connection had said something of its answer.
+    assert_eq!((mock.stats().cut, mock.stats().unanswered), (2, 1));
 }
 
 #[test]

@@ -79,7 +79,10 @@ impl Measured {
             return;
         };
         let number = |name: &str| stats[name].as_u64().unwrap_or_default();
-        self.counts.push((clock.elapsed(), number("requests")));
+        // Where a connection that was used before ends without a byte, the request comes again, for
+        // free.
+        let sent_once = number("requests").saturating_sub(number("unanswered"));
+        self.counts.push((clock.elapsed(), sent_once));
         self.over = if number("in_flight") > at_once {
             self.over + 1
         } else {
