@@ -25,11 +25,11 @@ pub struct Access<'a> {
     /// The path, without the query.
     pub path: Option<&'a str>,
     /// The endpoint's name.
-    pub endpoint: Option<&'a str>,
+    pub endpoint: Option<&'static str>,
     /// The dialect that the caller speaks, at an endpoint that dialects have.
-    pub dialect: Option<&'a str>,
+    pub dialect: Option<&'static str>,
     /// How a request for a response reached the provider: `native` or `bridge`.
-    pub responses: Option<&'a str>,
+    pub responses: Option<&'static str>,
     /// Whether a stream was asked for, where the body was read that far.
     pub stream: Option<bool>,
     /// The name of the caller's key.
@@ -105,9 +105,9 @@ pub fn access_line(lines: &mut Lines, out: &mut Vec<u8>, now: WallTime, access: 
     line = line
         .text_if("method", access.method)
         .text_if("path", access.path)
-        .text_if("endpoint", access.endpoint)
-        .text_if("dialect", access.dialect)
-        .text_if("responses", access.responses);
+        .name_if("endpoint", access.endpoint)
+        .name_if("dialect", access.dialect)
+        .name_if("responses", access.responses);
     if let Some(stream) = access.stream {
         line = line.boolean("stream", stream);
     }
@@ -119,7 +119,7 @@ pub fn access_line(lines: &mut Lines, out: &mut Vec<u8>, now: WallTime, access: 
         .text_if("env", access.env)
         .text_if("provider", access.provider)
         .text_if("model", access.model)
-        .text_if("strategy", access.strategy.map(Strategy::name))
+        .name_if("strategy", access.strategy.map(Strategy::name))
         .text_if("group", access.group)
         .number("status", access.status)
         .number("attempts", access.attempts)
@@ -149,7 +149,7 @@ pub fn access_line(lines: &mut Lines, out: &mut Vec<u8>, now: WallTime, access: 
         .text_if("dropped", access.dropped)
         .text_if("changed", access.changed)
         .text_if("provider_error", access.provider_error)
-        .text_if("error", access.error);
+        .name_if("error", access.error);
     if let Some(id) = access.trace_id {
         line = line.ascii("trace_id", &id.text());
     }

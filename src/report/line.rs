@@ -7,7 +7,7 @@ use crate::base::limits::LOG_VALUE_BYTES_MAX;
 use crate::base::money::NanoUsd;
 use crate::base::time::WallTime;
 use crate::report::escape::{Escaping, acts, bounded, escaped, json_string, must_escape};
-use crate::wire::plain::are_all;
+use crate::wire::plain::{append_if_all, are_all};
 
 /// How a log line looks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -124,7 +124,11 @@ impl Lines {
 
 impl Line<'_> {
     /// Adds a text.
-    #[inline]
+    #[expect(
+        clippy::inline_always,
+        reason = "keys are copied word by word where their length is known"
+    )]
+    #[inline(always)]
     pub fn text(mut self, key: &str, value: &str) -> Self {
         self.key_of_text(key);
         if !self.add_bare(value.as_bytes()) {
@@ -135,7 +139,11 @@ impl Line<'_> {
 
     /// Adds a text of visible ASCII. Nothing is checked, as it is for any text, while it needs no
     /// quotes.
-    #[inline]
+    #[expect(
+        clippy::inline_always,
+        reason = "keys are copied word by word where their length is known"
+    )]
+    #[inline(always)]
     pub fn ascii(mut self, key: &str, value: &[u8]) -> Self {
         self.key_of_text(key);
         if !self.add_bare(value) {
@@ -145,12 +153,35 @@ impl Line<'_> {
     }
 
     /// Adds a text where there is one.
-    #[inline]
+    #[expect(
+        clippy::inline_always,
+        reason = "keys are copied word by word where their length is known"
+    )]
+    #[inline(always)]
     pub fn text_if(self, key: &str, value: Option<&str>) -> Self {
         match value {
             Some(value) => self.text(key, value),
             None => self,
         }
+    }
+
+    /// Adds a name of the program's own, which stands for itself, where there is one.
+    #[expect(
+        clippy::inline_always,
+        reason = "keys are copied word by word where their length is known"
+    )]
+    #[inline(always)]
+    pub fn name_if(mut self, key: &str, value: Option<&'static str>) -> Self {
+        if let Some(value) = value {
+            debug_assert!(is_bare(value), "{value}");
+            self.key_of_text(key);
+            self.out.extend_from_slice(value.as_bytes());
+            match self.format {
+                Format::Text => {}
+                Format::Json => self.out.push(b'"'),
+            }
+        }
+        self
     }
 
     /// Adds a whole number.
@@ -227,16 +258,14 @@ impl Line<'_> {
             return false;
         }
         match self.format {
-            Format::Text if are_all(value, (b'!', b'~'), [b'"', b'\\', b'=']) => {
-                self.out.extend_from_slice(value);
-                true
+            Format::Text => append_if_all(self.out, value, (b'!', b'~'), [b'"', b'\\', b'=']),
+            Format::Json => {
+                let is_bare = append_if_all(self.out, value, (b' ', b'~'), [b'"', b'\\']);
+                if is_bare {
+                    self.out.push(b'"');
+                }
+                is_bare
             }
-            Format::Json if are_all(value, (b' ', b'~'), [b'"', b'\\']) => {
-                self.out.extend_from_slice(value);
-                self.out.push(b'"');
-                true
-            }
-            Format::Text | Format::Json => false,
         }
     }
 
