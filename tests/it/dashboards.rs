@@ -97,7 +97,11 @@ fn grouped(expr: &str) -> Vec<String> {
 /// Label names that a text fills in.
 fn filled_in(text: &str) -> Vec<String> {
     let parts = text.split("{{").skip(1);
-    let names = parts.filter_map(|part| words(part.split("}}").next()?).next());
+    let filled_in = parts.filter_map(|part| part.split("}}").next());
+    let names = filled_in.filter_map(|part| {
+        let is_word_of_templates = |word: &&str| ["with", "if", "end"].contains(word);
+        words(part).find(|word| !is_word_of_templates(word))
+    });
     names
         .filter(|name| *name != "value")
         .map(str::to_owned)
