@@ -6,6 +6,8 @@
 
 use crate::base::endpoint::Endpoint;
 use crate::base::limits::OUTLINED_BYTES_MAX;
+use crate::base::tokens::Tokens;
+use crate::dialect::messages::{self, usage::Counters};
 use crate::dialect::view::View;
 use crate::wire::json::{self, Kind, Value};
 use crate::wire::outline::{Filling, Outline, Outlines};
@@ -24,6 +26,17 @@ enum Role {
     Text,
     /// A count of tokens.
     Count(Count),
+    /// A count of tokens of a message.
+    CountOfMessage(messages::usage::Count),
+}
+
+/// How the usage of an answer is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum UsageForm {
+    /// With these names; see [`usage`].
+    Spelt(Spelling),
+    /// As a message tells it; see [`Counters`].
+    OfMessage,
 }
 
 impl AnswerOutlines {
@@ -40,7 +53,7 @@ impl AnswerOutlines {
     /// unless answers that are like others have become rare.
     #[cold]
     pub fn learn(&mut self, endpoint: Endpoint, body: &[u8], found: &View) {
-        let is_read_so = spelling(endpoint).is_some() && body.len() <= OUTLINED_BYTES_MAX;
+        let is_read_so = usage_form(endpoint).is_some() && body.len() <= OUTLINED_BYTES_MAX;
         if is_read_so
             && self.0.wants_another()
             && let Some(outline) = outline(endpoint, body, found)
@@ -55,7 +68,39 @@ impl AnswerOutlines {
 /// What stands in the gaps of an answer that fits.
 #[inline]
 fn view(outline: &Outline<Role>, endpoint: Endpoint, body: &[u8]) -> Option<View> {
-    let (mut view, mut stated) = (View::default(), Stated::default());
+    let form = usage_form(endpoint);
+    if form == Some(UsageForm::OfMessage) {
+        return view_of_message(outline, body);
+    }
+    let mut stated = Stated::default();
+    let mut view = fill(outline, body, |role, text| {
+        if let Role::Count(what) = role {
+            stated.take(what, usage::number(text));
+        }
+    })?;
+    view.usage = stated.told().usage;
+    // The text is measured where no usage is told, which other readers do.
+    let is_told = view.usage.is_some() || form == Some(UsageForm::Spelt(Spelling::Chat));
+    is_told.then_some(view)
+}
+
+/// As [`view`], of a message. Its text is measured by its reader where no usage is told.
+#[inline(never)]
+fn view_of_message(outline: &Outline<Role>, body: &[u8]) -> Option<View> {
+    let mut counters = Counters::default();
+    let mut view = fill(outline, body, |role, text| {
+        if let Role::CountOfMessage(what) = role {
+            counters.take(what, text);
+        }
+    })?;
+    view.usage = Some(counters.usage(Tokens::ZERO)?);
+    Some(view)
+}
+
+/// Model and text of an answer that fits; `take` is told of its counts.
+#[inline]
+fn fill(outline: &Outline<Role>, body: &[u8], mut take: impl FnMut(Role, &[u8])) -> Option<View> {
+    let mut view = View::default();
     let fits = outline.fits(
         body,
         |role,
@@ -67,20 +112,17 @@ fn view(outline: &Outline<Role>, endpoint: Endpoint, body: &[u8]) -> Option<View
             match role {
                 Role::Model => view.model = Some(at - 1..at + text.len() + 1),
                 Role::Text => view.text_bytes += text_bytes,
-                Role::Count(what) => stated.take(what, usage::number(text)),
+                Role::Count(_) | Role::CountOfMessage(_) => take(role, text),
             }
             true
         },
     );
-    view.usage = stated.told().usage;
-    // The text is measured where no usage is told, which other readers do.
-    let is_told = view.usage.is_some() || spelling(endpoint) == Some(Spelling::Chat);
-    (fits && is_told).then_some(view)
+    fits.then_some(view)
 }
 
 /// The outline of an answer; `None`: it has none.
 fn outline(endpoint: Endpoint, body: &[u8], found: &View) -> Option<Outline<Role>> {
-    let spelling = spelling(endpoint)?;
+    let form = usage_form(endpoint)?;
     if found.is_overflow || found.units.is_some() {
         return None;
     }
@@ -88,7 +130,7 @@ fn outline(endpoint: Endpoint, body: &[u8], found: &View) -> Option<Outline<Role
     for member in json::members(body) {
         let member = member.ok()?;
         let (name, value) = (member.name, member.value);
-        for known in [&b"model"[..], b"usage", b"choices"] {
+        for known in [&b"model"[..], b"usage", b"choices", b"content"] {
             if name.is(known) {
                 // Readers of the whole body take the last one of several.
                 if seen.contains(&known) {
@@ -104,19 +146,23 @@ fn outline(endpoint: Endpoint, body: &[u8], found: &View) -> Option<Outline<Role
         if name.is(b"model") {
             roles.push((inside_of(&value, body)?, Role::Model));
         } else if name.is(b"usage") {
-            add_counts(&mut roles, &value, (body, spelling))?;
-        } else if name.is(b"choices") && spelling == Spelling::Chat {
+            match form {
+                UsageForm::Spelt(spelling) => add_counts(&mut roles, &value, (body, spelling))?,
+                UsageForm::OfMessage => add_counts_of_message(&mut roles, &value, body)?,
+            }
+        } else if name.is(b"choices") && form == UsageForm::Spelt(Spelling::Chat) {
             add_texts(&mut roles, &value, (body, endpoint))?;
         }
     }
     Outline::of(body, &roles, is_fixed)
 }
 
-/// Whose names the counts in answers of this endpoint have; `None`: they are read whole.
-const fn spelling(endpoint: Endpoint) -> Option<Spelling> {
+/// How answers of this endpoint tell their usage; `None`: they are read whole.
+const fn usage_form(endpoint: Endpoint) -> Option<UsageForm> {
     match endpoint {
-        Endpoint::ChatCompletions | Endpoint::Completions => Some(Spelling::Chat),
-        Endpoint::Responses => Some(Spelling::Responses),
+        Endpoint::ChatCompletions | Endpoint::Completions => Some(UsageForm::Spelt(Spelling::Chat)),
+        Endpoint::Responses => Some(UsageForm::Spelt(Spelling::Responses)),
+        Endpoint::Messages => Some(UsageForm::OfMessage),
         _ => None,
     }
 }
@@ -131,6 +177,7 @@ fn is_fixed(name: &[u8]) -> bool {
             | b"index"
             | b"status"
             | b"finish_reason"
+            | b"stop_reason"
             | b"service_tier"
             | b"error"
     )
@@ -155,6 +202,18 @@ fn add_counts(
     })
     .ok()?;
     are_clear.then_some(())
+}
+
+/// Adds the places of the counts in the `usage` of a message.
+fn add_counts_of_message(
+    roles: &mut Vec<(usize, Role)>,
+    usage: &Value<'_>,
+    body: &[u8],
+) -> Option<()> {
+    let are_all = messages::usage::each_count(usage, |what, value| {
+        roles.push((place_of(value.text, body), Role::CountOfMessage(what)));
+    });
+    are_all.then_some(())
 }
 
 /// Adds the places of the generated texts in `choices`.

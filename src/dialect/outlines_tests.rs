@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::decide::outcome::KeyOwner;
 use crate::dialect::chat;
+use crate::dialect::messages;
 use crate::dialect::responses;
 use crate::wire::json::respelt::respelt;
 
@@ -30,9 +31,18 @@ const RESPONSE: &str = r#"{"id":"resp_1","object":"response","status":"completed
 "input_tokens_details":{"cached_tokens":1},"output_tokens":2,"output_tokens_details":{
 "reasoning_tokens":0},"total_tokens":5}}"#;
 
+/// A message as Anthropic writes it.
+const MESSAGE: &str = r#"{"id":"msg_1","type":"message","role":"assistant","model":"theirs",
+"content":[{"type":"text","text":"Hi \"you\""},{"type":"tool_use","id":"toolu_1","name":"f",
+"input":{"a":1}}],"stop_reason":"tool_use","stop_sequence":null,"usage":{"input_tokens":9,
+"cache_creation_input_tokens":12,"cache_read_input_tokens":4,"cache_creation":{
+"ephemeral_5m_input_tokens":7,"ephemeral_1h_input_tokens":5},"output_tokens":3,
+"service_tier":"standard","iterations":null}}"#;
+
 fn read(endpoint: Endpoint, body: &[u8]) -> Option<View> {
     match endpoint {
         Endpoint::Responses => responses::inspect::inspect(body, KeyOwner::Infermux).ok(),
+        Endpoint::Messages => messages::inspect::inspect(body).ok(),
         _ => chat::inspect::inspect(body, endpoint).ok(),
     }
 }
@@ -60,6 +70,7 @@ fn answers_that_differ_in_strings_and_numbers_are_known() {
         (CHAT, ANSWER),
         (CHAT, CALLS),
         (Endpoint::Responses, RESPONSE),
+        (Endpoint::Messages, MESSAGE),
         (
             Endpoint::Completions,
             r#"{"model":"m","choices":[{"text":"ab"},{"text":""}]}"#,
@@ -111,6 +122,19 @@ fn what_may_make_an_answer_a_failure_stays_the_same() {
                 ("completed", "failed"),
                 (r#""error":null"#, r#""error":{"code":"server_error"}"#),
                 (":3", ":0"),
+            ],
+        ),
+        (
+            Endpoint::Messages,
+            MESSAGE,
+            &[
+                (r#""stop_reason":"tool_use""#, r#""stop_reason":"error""#),
+                (r#""type":"message""#, r#""type":"error""#),
+                (
+                    r#""iterations":null"#,
+                    r#""iterations":[{"type":"compaction"}]"#,
+                ),
+                (r#""content":["#, r#""content":"","x":["#),
             ],
         ),
     ] {
@@ -169,15 +193,43 @@ fn what_a_place_does_not_tell_is_not_learned() {
     }
 }
 
+#[test]
+fn what_a_message_does_not_tell_by_places_is_not_learned() {
+    for usage in [
+        r#"{"input_tokens":1,"input_tokens":2}"#,
+        r#"{"input_tokens":1,"input_tokens":null}"#,
+        r#"{"input_tokens":1,"iterations":[]}"#,
+        r#"{"input_tokens":1,"output_tokens_details":{"thinking_tokens":1}}"#,
+        r#"{"input_tokens":1,"cache_creation":7}"#,
+        r#"{"input_tokens":0,"output_tokens":0}"#,
+        "[1]",
+    ] {
+        let body = format!(r#"{{"content":[{{"type":"text","text":"x"}}],"usage":{usage}}}"#);
+        let mut outlines = learned(Endpoint::Messages, &body);
+        assert!(
+            !is_known(&mut outlines, Endpoint::Messages, &body),
+            "{body}"
+        );
+    }
+    let twice = r#"{"content":[],"content":[],"usage":{"input_tokens":1}}"#;
+    let mut outlines = learned(Endpoint::Messages, twice);
+    assert!(!is_known(&mut outlines, Endpoint::Messages, twice));
+}
+
 proptest! {
     #[test]
     fn an_answer_that_is_known_says_what_its_reader_finds(
-        which in 0..3_usize, at in any::<prop::sample::Index>(),
+        which in 0..4_usize, at in any::<prop::sample::Index>(),
         removed in 0..3_usize,
         put in r#"(|"|\\|\\n|,|:|1|0|null|error|\{|\}|\[|\]| |x|"x":1,|é){0,3}"#,
         seed in prop::option::of(any::<u64>()),
     ) {
-        let all = [(CHAT, ANSWER), (CHAT, CALLS), (Endpoint::Responses, RESPONSE)];
+        let all = [
+            (CHAT, ANSWER),
+            (CHAT, CALLS),
+            (Endpoint::Responses, RESPONSE),
+            (Endpoint::Messages, MESSAGE),
+        ];
         let (endpoint, body) = all[which];
         let mut outlines = learned(endpoint, body);
         let mut other = match seed {

@@ -233,9 +233,14 @@ pub(super) fn is_of_operators(target: &[u8]) -> bool {
 /// The dialect of every answer to a request for this target, whose head speaks `header`: a path
 /// that both dialects have is answered in that one.
 pub(super) fn dialect(target: &[u8], header: Dialect) -> Dialect {
-    // Nearly all targets begin so, and nothing that does is in both dialects.
+    // Nearly all targets are these or begin so, and nothing that does is in both dialects.
     if target.starts_with(b"/v1/chat/completions") {
         return Dialect::Chat;
+    }
+    match target {
+        b"/v1/messages" | b"/v1/messages?beta=true" => return Dialect::Messages,
+        b"/v1/responses" => return Dialect::Responses,
+        _ => {}
     }
     let path = std::str::from_utf8(target).unwrap_or_default();
     let path = path.split_once('?').map_or(path, |(path, _)| path);

@@ -12,7 +12,7 @@ use crate::support::load::{ask_as, together};
 use crate::support::operate::metric;
 use crate::support::router::{Router, Start};
 use crate::support::store::Store;
-use crate::support::{chat, config_of, eventually, mock, provider, wait_as_told};
+use crate::support::{chat, config_of, eventually, mock, provider};
 
 /// How long an instance that is not heard of keeps what it holds, in these tests.
 const TTL: Duration = Duration::from_secs(5);
@@ -334,8 +334,8 @@ fn a_pause_that_a_provider_asks_for_is_told_to_all() {
     });
     assert!(mock.requests().len() <= seen + 20);
     for (name, labels, least) in SEEN {
-        let found = metric(routers[1].addr(), name, labels);
-        assert!(found >= least, "{name} {labels:?}: {found}");
+        eventually(&format!("{name} {labels:?}"), || {
+            metric(routers[1].addr(), name, labels) >= least
+        });
     }
-    wait_as_told(Duration::ZERO);
 }

@@ -123,10 +123,16 @@ fn what_is_beyond_a_limit_goes_to_the_next_provider() {
 fn whoever_waits_as_long_as_asked_is_served() {
     let alpha = alpha();
     let router = router(&alpha, &["rate_limits: {requests_per_minute: 3}"]);
-    for _ in 0..2 {
-        for _ in 0..3 {
-            assert_eq!(ask(router.addr(), &chat("x")).status, 200);
+    let served = || {
+        let mut answer = ask(router.addr(), &chat("x"));
+        // The time is over, and a coordinator that gets no processor has not said so yet.
+        while answer.status == 429 && number(&answer, "retry-after-ms") == 1 {
+            answer = ask(router.addr(), &chat("x"));
         }
+        assert_eq!(answer.status, 200, "{}", answer.text());
+    };
+    for _ in 0..2 {
+        (0..3).for_each(|_| served());
         // Admissions are reported within 10 ms; the time to wait is known then.
         let headroom = &provider_report(&router, "alpha")["rate_limit_headroom_rpm"];
         assert_eq!(*headroom, 0);
@@ -137,7 +143,7 @@ fn whoever_waits_as_long_as_asked_is_served() {
         assert_eq!(number(&answer, "retry-after-ms").div_ceil(1_000), seconds);
         wait_as_told(Duration::from_secs(seconds));
     }
-    assert_eq!(ask(router.addr(), &chat("x")).status, 200);
+    served();
     assert_eq!(most_in_a_window(&alpha), 3);
 }
 

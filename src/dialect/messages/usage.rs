@@ -15,6 +15,21 @@ pub struct Counters {
     thinking: Option<Tokens>,
 }
 
+/// A count that a `usage` object states for a message as a whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Count {
+    /// What was read from no cache.
+    Input,
+    /// What was generated.
+    Output,
+    /// What was written to a cache.
+    CacheWrite,
+    /// The part of it that is kept for an hour.
+    CacheWrite1h,
+    /// What was read from a cache.
+    CacheRead,
+}
+
 /// Tokens of one or more runs of a model.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Parts {
@@ -62,6 +77,20 @@ impl Parts {
 }
 
 impl Counters {
+    /// Takes in that this count is the number that is written so.
+    #[inline]
+    pub fn take(&mut self, what: Count, text: &[u8]) {
+        let told = number(text).unwrap_or_default();
+        let parts = &mut self.told;
+        match what {
+            Count::Input => parts.input = told,
+            Count::Output => parts.output = told,
+            Count::CacheWrite => parts.cache_write = told,
+            Count::CacheWrite1h => parts.cache_write_1h = told,
+            Count::CacheRead => parts.cache_read = told,
+        }
+    }
+
     /// Reads a `usage` object.
     #[must_use]
     pub fn read(usage: &Value<'_>) -> Self {
@@ -166,6 +195,43 @@ fn compactions(iterations: &Value<'_>) -> Parts {
     all
 }
 
+/// Tells `take` of each number that [`Counters::told`] goes by; returns whether it goes by nothing
+/// else, and by no two of one kind.
+pub fn each_count(usage: &Value<'_>, mut take: impl FnMut(Count, &Value<'_>)) -> bool {
+    let mut seen = Vec::new();
+    let mut add = |what: Count, value: &Value<'_>| {
+        let is_first = !seen.contains(&what);
+        seen.push(what);
+        if value.kind == Kind::Number {
+            take(what, value);
+        }
+        is_first
+    };
+    if usage.kind != Kind::Object {
+        return false;
+    }
+    json::members(usage.text).all(|member| {
+        let Ok(member) = member else { return false };
+        let (mut room, value) = (Vec::new(), member.value);
+        match member.name.read(&mut room) {
+            b"input_tokens" => add(Count::Input, &value),
+            b"output_tokens" => add(Count::Output, &value),
+            b"cache_creation_input_tokens" => add(Count::CacheWrite, &value),
+            b"cache_read_input_tokens" => add(Count::CacheRead, &value),
+            b"cache_creation" => match value.kind {
+                Kind::Null => true,
+                Kind::Object => {
+                    let kept = json::member(value.text, b"ephemeral_1h_input_tokens");
+                    kept.is_none_or(|kept| add(Count::CacheWrite1h, &kept.value))
+                }
+                _ => false,
+            },
+            b"output_tokens_details" | b"iterations" => value.kind == Kind::Null,
+            _ => true,
+        }
+    })
+}
+
 fn detail(details: &Value<'_>, name: &[u8]) -> Option<Tokens> {
     if details.kind != Kind::Object {
         return None;
@@ -177,7 +243,11 @@ fn count(value: &Value<'_>) -> Option<Tokens> {
     if value.kind != Kind::Number {
         return None;
     }
-    let told = usage::digits(value.text).or_else(|| serde_json::from_slice(value.text).ok())?;
+    number(value.text)
+}
+
+fn number(text: &[u8]) -> Option<Tokens> {
+    let told = usage::digits(text).or_else(|| serde_json::from_slice(text).ok())?;
     Some(Tokens::new(told.min(TOLD_MAX)))
 }
 

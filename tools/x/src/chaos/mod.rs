@@ -102,6 +102,7 @@ pub(crate) fn run(options: &Options) -> Result<(), String> {
     });
     let measured = measured.map_err(|_| "the watch panicked")?;
     measured.write(&out, &name)?;
+    play.hear();
     play.books.flush();
     let trace = out.join(format!("{name}.trace"));
     std::fs::write(&trace, play.trace.join("\n")).map_err(|e| format!("the trace: {e}"))?;

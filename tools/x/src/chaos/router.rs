@@ -1,6 +1,7 @@
 //! The router under attack: a process that is started, told, limited and killed.
 
 use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::Sender;
@@ -42,6 +43,10 @@ impl Router {
     ///
     /// When it ends, or is not ready in time.
     pub(super) fn start(launch: &Launch, start: u32, said: &Sender<Said>) -> Result<Self, String> {
+        // Somebody else's connection may have got a port of a router that was gone.
+        for door in [launch.doors.callers, launch.doors.operators] {
+            wait_free(door)?;
+        }
         let (program, flags) = launch.words.split_first().ok_or("no command")?;
         let mut child = Command::new(program)
             .args(flags)
@@ -155,6 +160,18 @@ impl Router {
 impl Drop for Router {
     fn drop(&mut self) {
         self.kill();
+    }
+}
+
+/// Waits until nobody has the port of `door`.
+fn wait_free(door: SocketAddr) -> Result<(), String> {
+    let clock = Stopwatch::start();
+    loop {
+        match TcpListener::bind(door) {
+            Ok(_) => return Ok(()),
+            Err(error) if clock.elapsed() > PATIENCE => return Err(format!("{door}: {error}")),
+            Err(_) => pause(Duration::from_millis(50)),
+        }
     }
 }
 
