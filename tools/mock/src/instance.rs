@@ -55,9 +55,9 @@ pub struct Stats {
     pub peer_closed: u64,
     /// Answers that the mock cut by its script.
     pub cut: u64,
-    /// Those of them before whose first byte the connection had had another answer: to whoever sent
-    /// the request, the connection was one that had been idle for too long, and the request may come
-    /// again.
+    /// Those of them before whose first byte the connection had had another answer: to whoever
+    /// sent the request, the connection was one that had been idle for too long, and the request
+    /// may come again.
     pub unanswered: u64,
     /// Requests that have arrived and are not ended.
     pub in_flight: u64,
