@@ -54,7 +54,8 @@ pub fn origin(text: &str) -> Result<Box<str>, String> {
     let (host, user) = host
         .rsplit_once('@')
         .map_or((host, None), |(user, host)| (host, Some(user)));
-    if host.is_empty() || !field::is_host(host.as_bytes()) || host.ends_with(':') {
+    let (name, port) = split_port(host);
+    if name.is_empty() || !field::is_host(host.as_bytes()) || host.ends_with(':') {
         return Err(String::from(
             "has no host as browsers write it, such as `app.example` or `localhost:3000`",
         ));
@@ -64,7 +65,6 @@ pub fn origin(text: &str) -> Result<Box<str>, String> {
             "is more than scheme, host and port, write `{scheme}://{host}`"
         ));
     }
-    let (name, port) = split_port(host);
     match port.map(str::parse::<u16>) {
         Some(Err(_)) => Err(String::from("has no port from 0 to 65535")),
         Some(Ok(80)) if scheme == "http" => Ok(format!("{scheme}://{name}").into()),
@@ -126,6 +126,8 @@ mod tests {
             ("1s://app.example", no_origin),
             ("https://", no_host),
             ("https:///path", no_host),
+            ("https://:443", no_host),
+            ("http://:3000", no_host),
             ("https://app.example:", no_host),
             ("https://bücher.example", no_host),
             ("https://app example", no_host),

@@ -105,7 +105,9 @@ fn seen(body: &[u8]) {
     }
     let response = |body: &[u8]| responses::inspect(body, KeyOwner::Infermux).ok();
     alike(Endpoint::Responses, body, response);
-    alike(Endpoint::Messages, body, |body| messages::inspect(body).ok());
+    alike(Endpoint::Messages, body, |body| {
+        messages::inspect(body).ok()
+    });
     let _ = passed_on::usage_in(body);
     let _ = passed_on::asked(Endpoint::ImageGenerations, body);
     let _ = passed_on::asked(Endpoint::Speech, body);
