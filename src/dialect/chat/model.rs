@@ -3,6 +3,8 @@
 
 use std::sync::{Arc, LazyLock};
 
+use memchr::memrchr;
+
 use crate::dialect::prompt::Effort;
 use crate::wire::path::Path;
 use crate::wire::rules::{Rule, Rules};
@@ -77,6 +79,9 @@ struct Pattern {
     start: &'static [u8],
     /// What follows: `*` stands for any text, `#` for a digit.
     rest: &'static [u8],
+    /// The first bytes of `start`, as [`folded`] has them, and which of them there are.
+    first: u64,
+    there: u64,
 }
 
 impl Pattern {
@@ -84,10 +89,26 @@ impl Pattern {
         let text = text.as_bytes();
         let wild = text.iter().position(|byte| matches!(byte, b'*' | b'#'));
         let (start, rest) = text.split_at(wild.unwrap_or(text.len()));
-        Self { start, rest }
+        let mut there = [0; size_of::<u64>()];
+        there
+            .iter_mut()
+            .zip(start)
+            .for_each(|(there, _)| *there = u8::MAX);
+        let there = u64::from_le_bytes(there);
+        Self {
+            start,
+            rest,
+            first: folded(start) & there,
+            there,
+        }
     }
 
-    fn matches(&self, name: &[u8]) -> bool {
+    /// Whether it matches `name`, of which this is [`folded`].
+    fn matches(&self, name: &[u8], folded: u64) -> bool {
+        // Few names begin as a pattern does, and this tells most of the others apart.
+        if folded & self.there != self.first {
+            return false;
+        }
         let Some((start, rest)) = name.split_at_checked(self.start.len()) else {
             return false;
         };
@@ -110,12 +131,23 @@ pub fn refused_by(id: &str) -> Option<&'static Arc<Rules>> {
 
 fn family_of(id: &str) -> Option<&'static Family> {
     let bytes = id.as_bytes();
-    let slash = bytes.iter().rposition(|byte| *byte == b'/');
-    let name = bytes.get(slash.map_or(0, |slash| slash + 1)..)?;
+    let name = bytes.get(memrchr(b'/', bytes).map_or(0, |slash| slash + 1)..)?;
+    let folded = folded(name);
     FAMILIES.iter().find(|family| {
         let mut patterns = family.patterns.iter();
-        patterns.any(|pattern| pattern.matches(name))
+        patterns.any(|pattern| pattern.matches(name, folded))
     })
+}
+
+/// The first eight bytes of a name, the same for upper and lower case. Some other bytes are alike
+/// in it, too.
+fn folded(name: &[u8]) -> u64 {
+    let mut first = [0; size_of::<u64>()];
+    first
+        .iter_mut()
+        .zip(name)
+        .for_each(|(to, from)| *to = *from);
+    u64::from_le_bytes(first) | u64::from_le_bytes([b' '; size_of::<u64>()])
 }
 
 /// Whether `id` contains `word`, which is in lower case, in whatever case.
@@ -269,6 +301,23 @@ mod tests {
             "oo1",
         ] {
             assert_eq!(class_of(model), &OTHER, "{model}");
+        }
+    }
+
+    #[test]
+    fn the_first_bytes_pass_no_name_by() {
+        for (pattern, name, is_it) in [
+            ("gpt-#*", "gPt-4", true),
+            ("gpt-#*", "gpt\r4", false),
+            ("gpt-#*", "gpt", false),
+            ("chatgpt-longer", "CHATGPT-LONGER", true),
+            ("chatgpt-longer", "chatgpt-longed", false),
+            ("o#", "o3", true),
+            ("*x", "Zx", true),
+            ("x", "", false),
+        ] {
+            let found = Pattern::new(pattern).matches(name.as_bytes(), folded(name.as_bytes()));
+            assert_eq!(found, is_it, "{pattern}: {name}");
         }
     }
 
