@@ -1,4 +1,4 @@
-//! Looks up prices and windows for requests.
+//! Looks up prices, and how much models read and write, for requests.
 
 use crate::base::ids::RouteId;
 use crate::base::tokens::Tokens;
@@ -9,50 +9,75 @@ use crate::decide::pricing::Row;
 use crate::decide::units::UnitPrice;
 use crate::exchange::windows::Windows;
 
-/// The prices and windows of a Plan, ready to be looked up.
+/// What is known of a Plan's models, ready to be looked up.
 pub struct Purse {
     table: PriceTable,
     units: UnitTable,
     /// By route and candidate, for routes of one model.
-    rows: Box<[Option<Rows>]>,
+    known: Box<[Option<Box<[Known]>>]>,
     windows: Windows,
 }
 
-/// By candidate; `None`: its price is not known.
-type Rows = Box<[Option<Row>]>;
+/// What is known of a candidate's model.
+#[derive(Clone, Copy, Debug)]
+struct Known {
+    /// Its prices.
+    row: Option<Row>,
+    /// Most tokens that it gives in one answer.
+    max_output: Option<u64>,
+}
 
 impl Purse {
     /// The purse of `plan`.
     #[must_use]
     pub fn new(plan: &Plan) -> Self {
         let table = PriceTable::built_in();
-        let mut rows: Vec<_> = plan.routes.all.iter().map(|_| None).collect();
+        let mut known: Vec<_> = plan.routes.all.iter().map(|_| None).collect();
         for (model, id) in plan.routes.chat.iter().chain(&plan.routes.other) {
             let candidates = plan.routes.route(*id).candidates.iter();
-            let row = |candidate: &Candidate| {
+            let known_of = |candidate: &Candidate| {
                 let name = candidate.model.as_deref().unwrap_or(model);
-                table.row_for(plan.provider(candidate.provider), name, &plan.pricing)
+                let provider = plan.provider(candidate.provider);
+                Known {
+                    row: table.row_for(provider, name, &plan.pricing),
+                    max_output: table.max_output(provider, name),
+                }
             };
-            rows[id.index()] = Some(candidates.map(row).collect());
+            known[id.index()] = Some(candidates.map(known_of).collect());
         }
         Self {
             units: UnitTable::built_in(),
             windows: Windows::new(plan, &table),
             table,
-            rows: rows.into(),
+            known: known.into(),
         }
     }
 
     /// The prices of a candidate of the route for `model`; `None`: they are not known.
     #[must_use]
     pub fn row(&self, plan: &Plan, route: RouteId, place: usize, model: &str) -> Option<Row> {
-        if let Some(rows) = &self.rows[route.index()] {
-            return rows.get(place).copied().flatten();
+        if let Some(known) = &self.known[route.index()] {
+            return known.get(place)?.row;
         }
-        let candidate = &plan.routes.route(route).candidates[place];
-        let name = candidate.model.as_deref().unwrap_or(model);
-        self.table
-            .row_for(plan.provider(candidate.provider), name, &plan.pricing)
+        let (provider, name) = asked(plan, (route, place), model);
+        self.table.row_for(provider, name, &plan.pricing)
+    }
+
+    /// Most tokens that a candidate of the route for `model` gives in one answer; `None`: that is
+    /// not known.
+    #[must_use]
+    pub fn max_output(
+        &self,
+        plan: &Plan,
+        route: RouteId,
+        place: usize,
+        model: &str,
+    ) -> Option<u64> {
+        if let Some(known) = &self.known[route.index()] {
+            return known.get(place)?.max_output;
+        }
+        let (provider, name) = asked(plan, (route, place), model);
+        self.table.max_output(provider, name)
     }
 
     /// What `model` of `provider` costs that is not billed by its tokens; `None`: that is not
@@ -78,10 +103,15 @@ impl Purse {
     pub fn window(&self, plan: &Plan, route: RouteId, place: usize, model: &str) -> Option<Tokens> {
         self.windows.of(plan, &self.table, (route, place), model)
     }
+}
 
-    /// Most tokens that a provider's `model` gives in one answer; `None`: that is not known.
-    #[must_use]
-    pub fn max_output(&self, provider: &Provider, model: &str) -> Option<u64> {
-        self.table.max_output(provider, model)
-    }
+/// The provider of a candidate of the route for `model`, and what it calls the model.
+fn asked<'p>(
+    plan: &'p Plan,
+    (route, place): (RouteId, usize),
+    model: &'p str,
+) -> (&'p Provider, &'p str) {
+    let candidate = &plan.routes.route(route).candidates[place];
+    let name = candidate.model.as_deref().unwrap_or(model);
+    (plan.provider(candidate.provider), name)
 }

@@ -219,8 +219,9 @@ impl<'a> Job<'a> {
     #[must_use]
     pub fn max_output_at(&self, place: usize) -> Option<u64> {
         let set = self.settings_at(place).and_then(|of| of.max_output);
+        let (plan, route) = (&self.shard.plan, self.routed.id);
         let purse = &self.shard.era.purse;
-        set.or_else(|| purse.max_output(self.provider_at(place), self.model_at(place)))
+        set.or_else(|| purse.max_output(plan, route, place, self.model))
     }
 
     /// The window of the model of the candidate `place`; `None`: it is not known.
