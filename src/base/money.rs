@@ -78,7 +78,10 @@ impl NanoUsd {
     pub fn write(self, out: &mut Vec<u8>) {
         let (dollars, places, end) = self.parts();
         out.extend_from_slice(itoa::Buffer::new().format(dollars).as_bytes());
-        out.extend_from_slice(&places[..end]);
+        // A copy of a length that the compiler knows is a few instructions.
+        let start = out.len();
+        out.extend_from_slice(&places);
+        out.truncate(start + end);
     }
 
     /// The whole dollars, and the decimal point with the places up to the last that is not zero.

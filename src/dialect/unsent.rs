@@ -181,7 +181,12 @@ impl Losses {
 
     /// The places of the losses in the list of names.
     pub fn places(self) -> impl Iterator<Item = usize> {
-        (0..Self::NAMES.len()).filter(move |place| self.0 & 1 << place != 0)
+        let mut left = self.0;
+        std::iter::from_fn(move || {
+            let place = (left != 0).then(|| left.trailing_zeros() as usize)?;
+            left &= left - 1;
+            Some(place)
+        })
     }
 
     /// The names of the losses.

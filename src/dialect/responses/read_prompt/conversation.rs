@@ -165,6 +165,9 @@ impl<'n, 'a> Conversation<'n, 'a> {
 
     /// Ends the open turn of the model: its results and what has waited follow it.
     fn close(&mut self) {
+        if self.answer.is_empty() && self.results.is_empty() && self.waiting.is_empty() {
+            return;
+        }
         let answer = std::mem::take(&mut self.answer).blocks();
         self.push(Speaker::Assistant, answer);
         let results = std::mem::take(&mut self.results);
@@ -209,6 +212,10 @@ impl<'a> Answer<'a> {
             }
         }
         Ok(())
+    }
+
+    const fn is_empty(&self) -> bool {
+        self.thoughts.is_empty() && self.text.is_none() && self.calls.is_empty()
     }
 
     /// The blocks of the turn; models want their thoughts back beside calls alone.
