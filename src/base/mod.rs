@@ -6,7 +6,6 @@
 pub mod caller_key;
 pub mod digest;
 pub mod endpoint;
-pub mod few;
 pub mod fingerprint;
 pub mod ids;
 pub mod limits;

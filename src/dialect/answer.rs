@@ -6,6 +6,8 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
+use smallvec::SmallVec;
+
 use crate::base::tokens::Tokens;
 use crate::decide::outcome::{Failure, Outcome};
 use crate::dialect::event::Stop;
@@ -18,9 +20,9 @@ pub struct Answer<'a> {
     /// A string.
     pub id: Option<&'a [u8]>,
     /// What is said, in order: strings.
-    pub texts: Vec<&'a [u8]>,
+    pub texts: SmallVec<[&'a [u8]; 1]>,
     /// What the model has thought, in order: strings.
-    pub thoughts: Vec<&'a [u8]>,
+    pub thoughts: SmallVec<[&'a [u8]; 1]>,
     /// What proves to the provider that the thoughts are its own, when the caller sends them back:
     /// the inside of a JSON string.
     pub signature: Option<&'a [u8]>,
@@ -67,7 +69,7 @@ pub struct Known {
     /// Length of everything that was generated, thoughts and arguments included, for an estimate.
     pub text_bytes: usize,
     /// Of a response: where the items of its output stand in what was written.
-    pub items: Vec<ItemPlace>,
+    pub items: SmallVec<[ItemPlace; 1]>,
 }
 
 /// Where an item of a response stands in what was written.
@@ -87,7 +89,7 @@ impl Answer<'_> {
         Known {
             usage: self.usage.filter(counts_some),
             text_bytes: self.text_bytes,
-            items: Vec::new(),
+            items: SmallVec::new(),
         }
     }
 }

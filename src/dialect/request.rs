@@ -79,22 +79,24 @@ pub fn write(
 ) -> Result<Written, Unsupported> {
     let mut kept = Kept::default();
     let body = received.body;
-    let (mut prompt, given) = match received.dialect {
-        Dialect::Chat => chat::read_prompt::read(body)?,
-        Dialect::Messages => (messages::read_prompt::read(body)?, Given::default()),
+    // Set in their places: they are large to be moved.
+    let (mut prompt, given);
+    match received.dialect {
+        Dialect::Chat => (prompt, given) = chat::read_prompt::read(body)?,
+        Dialect::Messages => {
+            prompt = messages::read_prompt::read(body)?;
+            given = Given::default();
+        }
         Dialect::Responses => {
             let read = responses::read_prompt::read(body, received.remembered)?;
             kept.names = read.names;
             kept.echo = Some(read.echo);
             kept.is_stored = read.is_stored;
-            (read.prompt, read.given)
+            (prompt, given) = (read.prompt, read.given);
         }
-    };
-    let mut kept = Kept {
-        shows_thoughts: prompt.shows_thoughts,
-        stops: texts(&prompt.stop),
-        ..kept
-    };
+    }
+    kept.shows_thoughts = prompt.shows_thoughts;
+    kept.stops = texts(&prompt.stop);
     // Who asks for a chat completion or a response chooses its length; Claude Code asks all models
     // for the same.
     let cap = to

@@ -1,5 +1,7 @@
 //! Which limits and budgets a request passes, and in which order.
 
+use smallvec::SmallVec;
+
 use crate::config::accounts::{Account, Accounts, KeyAccounts};
 
 /// The scopes of a request: those of its key, and of its caller.
@@ -23,27 +25,35 @@ impl<'a> Scopes<'a> {
 
     /// The accounts that a request for `model` passes, in their order: its team's, its key's, the
     /// key's for the model, its caller's. Those for certain models are none of one without a model.
-    pub fn of_model(&self, model: Option<&'a str>) -> impl Iterator<Item = &'a Account> + use<'a> {
-        let Self {
-            accounts,
-            key,
-            caller,
-        } = *self;
-        let own = key.into_iter().flat_map(|key| [key.team, key.key]);
-        let of_model = key.zip(model);
-        let of_model = of_model
-            .into_iter()
-            .flat_map(|(key, model)| key.of_model(model));
-        let places = own.flatten().chain(of_model).chain(caller);
-        places.filter_map(|place| accounts.at(place))
+    #[must_use]
+    pub fn of_model(&self, model: Option<&str>) -> Passed<'a> {
+        let mut passed = Passed::new();
+        let mut add = |place| {
+            if let Some(account) = self.accounts.at(place) {
+                passed.push(account);
+            }
+        };
+        if let Some(key) = self.key {
+            key.team.into_iter().for_each(&mut add);
+            key.key.into_iter().for_each(&mut add);
+            if let Some(model) = model {
+                key.of_model(model).for_each(&mut add);
+            }
+        }
+        self.caller.into_iter().for_each(add);
+        passed
     }
 
     /// Whether a request for `model` passes any.
     #[must_use]
-    pub fn has_any(&self, model: Option<&'a str>) -> bool {
-        self.of_model(model).next().is_some()
+    pub fn has_any(&self, model: Option<&str>) -> bool {
+        !self.of_model(model).is_empty()
     }
 }
+
+/// The accounts that a request passes: seldom more than its team's, its key's, its model's and its
+/// caller's.
+pub type Passed<'a> = SmallVec<[&'a Account; 4]>;
 
 #[cfg(test)]
 mod tests {
@@ -140,8 +150,9 @@ mod tests {
             (Some(2), None, Some("o3"), &[]),
         ] {
             let scopes = Scopes::new(&accounts, key, caller);
-            let passed = scopes.of_model(model).map(|one| one.scope.to_string());
-            assert_eq!(passed.collect::<Vec<_>>(), expected);
+            let passed = scopes.of_model(model);
+            let names: Vec<_> = passed.iter().map(|one| one.scope.to_string()).collect();
+            assert_eq!(names, expected);
             assert_eq!(scopes.has_any(model), !expected.is_empty());
         }
     }

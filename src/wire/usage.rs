@@ -116,7 +116,24 @@ impl Told {
         Self::walk(&mut Walk::new(usage.text), &CHAT_NAMES).unwrap_or_default()
     }
 
-    fn walk(walk: &mut Walk<'_>, names: &Names) -> Result<Self, NotJson> {
+    /// As [`Told::read`], of the value that `walk` stands before, which it steps over. A strict
+    /// walk finds a fault in it on the way; any other one leaves that to nobody: such a value tells
+    /// nothing.
+    ///
+    /// # Errors
+    /// There is no value, or it is not JSON.
+    pub fn step<const STRICT: bool>(walk: &mut Walk<'_, STRICT>) -> Result<Self, NotJson> {
+        if STRICT {
+            Self::walk(walk, &CHAT_NAMES)
+        } else {
+            walk.value().map(|usage| Self::read(&usage))
+        }
+    }
+
+    fn walk<const STRICT: bool>(
+        walk: &mut Walk<'_, STRICT>,
+        names: &Names,
+    ) -> Result<Self, NotJson> {
         let mut stated = Stated::default();
         each_count(walk, names, |what, value| match value {
             Some(value) if value.kind == Kind::Number => stated.take(what, number(value.text)),
@@ -218,8 +235,8 @@ pub enum Spelling {
 /// Tells `take` of each count of the object that `walk` stands before, if it is one. A count
 /// without a value is one that holds no more, since another object of details has begun.
 #[inline]
-fn each_count<'a>(
-    walk: &mut Walk<'a>,
+fn each_count<'a, const STRICT: bool>(
+    walk: &mut Walk<'a, STRICT>,
     names: &Names,
     mut take: impl FnMut(Count, Option<&Value<'a>>),
 ) -> Result<(), NotJson> {
@@ -286,8 +303,8 @@ const RESPONSES_NAMES: Names = Names {
 };
 
 /// The members of an object of details, if it is one.
-fn each_detail<'a>(
-    walk: &mut Walk<'a>,
+fn each_detail<'a, const STRICT: bool>(
+    walk: &mut Walk<'a, STRICT>,
     mut take: impl FnMut(&[u8], &Value<'a>),
 ) -> Result<(), NotJson> {
     if walk.enter(Bracket::Object)? {

@@ -155,9 +155,10 @@ impl World {
                 overrides: &overrides,
             };
             let before = Words::of(self.now, callers.gates());
-            let taken = Pass::take(&desk, &callers, scopes.of_model(Some(model)), &wanted);
-            let stopped = match taken {
-                Ok(pass) => {
+            let (mut pass, accounts) = (None, scopes.of_model(Some(model)));
+            let taken = Pass::take(&mut pass, (&desk, &callers), &accounts, &wanted);
+            let stopped = match (taken, pass) {
+                (Ok(()), Some(pass)) => {
                     let expected = passed(&desk.plan, key, &caller, model);
                     let held = (&pass, &*expected);
                     let judge = &mut self.judge.scopes;
@@ -172,7 +173,8 @@ impl World {
                     self.hear(shard, request as AttemptId);
                     return Ok(true);
                 }
-                Err(stopped) => stopped,
+                (Err(stopped), None) => stopped,
+                (Ok(()), None) | (Err(_), Some(_)) => panic!("a pass is there where it was taken"),
             };
             let after = Words::of(self.now, callers.gates());
             let told = self.shards[shard].reports.heard();

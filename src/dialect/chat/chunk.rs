@@ -9,7 +9,7 @@ use crate::wire::forms::{GAPS_MAX, Gap, GapKind};
 use crate::wire::json::check::is_json;
 use crate::wire::json::{self, Bracket, Kind, NotJson, Value, Walk};
 use crate::wire::stream_fault::StreamFault;
-use crate::wire::usage;
+use crate::wire::usage::{self, Told};
 
 /// The members that matter. Of several with one name the last counts.
 #[derive(Clone, Copy, Debug, Default)]
@@ -20,7 +20,7 @@ pub(super) struct Chunk<'a> {
     pub(super) has_choices: bool,
     /// The first choice with the index 0: callers of other dialects get one answer.
     pub(super) choice: Option<Choice<'a>>,
-    pub(super) usage: Option<Value<'a>>,
+    pub(super) usage: Told,
     pub(super) x_groq: Option<Value<'a>>,
     /// How the request is served.
     pub(super) tier: Option<Value<'a>>,
@@ -93,11 +93,14 @@ impl<'a> Chunk<'a> {
                 chunk.read_choices(&mut walk)?;
                 continue;
             }
+            if known == b"usage" {
+                chunk.usage = Told::step(&mut walk)?;
+                continue;
+            }
             let value = walk.value()?;
             match known {
                 b"id" => chunk.id = Some(value),
                 b"model" => chunk.model = Some(value),
-                b"usage" => chunk.usage = Some(value),
                 b"x_groq" => chunk.x_groq = Some(value),
                 b"error" => chunk.error = Some(value).filter(|error| !error.is_blank()),
                 // The form of errors in older vLLM and Mistral.

@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use smallvec::SmallVec;
+
 use super::chunk::{self, Choice, Chunk, Of, telling};
 use super::read_event::{stop_of, stop_sequence};
 use crate::dialect::answer::{Answer, AnswerFault, Call};
@@ -14,7 +16,6 @@ use crate::dialect::verbatim;
 use crate::wire::json::check::is_json;
 use crate::wire::json::{self, Kind, NotJson, Value};
 use crate::wire::stream_fault::StreamFault;
-use crate::wire::usage::Told;
 
 /// Reads the body of an answer of status 2xx; of several choices, the first.
 ///
@@ -31,8 +32,7 @@ pub fn read<'a>(body: &'a [u8], wanted: &Wanted<'_>) -> Result<Answer<'a>, Answe
     if choice.error().is_some() {
         return Err(AnswerFault::Error);
     }
-    let usage = chunk.usage.filter(|usage| usage.kind == Kind::Object);
-    let told = usage.as_ref().map(Told::read).unwrap_or_default();
+    let told = chunk.usage;
     let stop = choice.finish_reason.map(|reason| stop_of(&reason.word()));
     let mut answer = Answer {
         id: chunk
@@ -60,7 +60,7 @@ fn add_message<'a>(
     answer: &mut Answer<'a>,
 ) -> Result<(), StreamFault> {
     let said = &choice.said;
-    let mut thoughts = Vec::new();
+    let mut thoughts = SmallVec::new();
     let field = said.thoughts(|text| {
         thoughts.push(text.text);
         Ok(())

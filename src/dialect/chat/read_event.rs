@@ -136,20 +136,19 @@ impl ChatReader {
 
     /// What the chunk says about usage: each time anew, and the last word counts.
     fn usage(&mut self, chunk: &Chunk<'_>) -> Option<Event<'static>> {
-        let of = |value: &Value<'_>| {
-            let told = Told::read(value);
+        let of = |told: Told| {
             Some(Event::Usage {
                 usage: told.usage?,
                 thinking: told.thinking,
                 is_total: true,
             })
         };
-        if let Some(usage) = chunk.usage.as_ref().and_then(of) {
+        if let Some(usage) = of(chunk.usage) {
             self.has_usage = true;
             return Some(usage);
         }
         let groq = chunk.x_groq.filter(|_| !self.has_usage)?;
-        of(&json::member(groq.text, b"usage")?.value)
+        of(Told::read(&json::member(groq.text, b"usage")?.value))
     }
 
     /// Tells what a choice says, in the order of the blocks that come of it.

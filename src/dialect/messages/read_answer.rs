@@ -2,7 +2,8 @@
 
 use std::borrow::Cow;
 
-use crate::base::few::Few;
+use smallvec::SmallVec;
+
 use crate::base::tokens::Tokens;
 use crate::dialect::answer::{Answer, AnswerFault, Call};
 use crate::dialect::compose::between_quotes;
@@ -64,7 +65,7 @@ pub(super) fn stop_of(stop_reason: &[u8]) -> Stop {
 struct Message<'a> {
     id: Option<&'a [u8]>,
     /// The blocks of a list.
-    content: Option<Few<Block<'a>, 2>>,
+    content: Option<SmallVec<[Block<'a>; 2]>>,
     stop_reason: Option<Value<'a>>,
     stop_sequence: Option<&'a [u8]>,
     details: Option<Value<'a>>,
@@ -101,11 +102,11 @@ impl<'a> Message<'a> {
 
 fn read_content<'a, const STRICT: bool>(
     walk: &mut Walk<'a, STRICT>,
-) -> Result<Option<Few<Block<'a>, 2>>, NotJson> {
+) -> Result<Option<SmallVec<[Block<'a>; 2]>>, NotJson> {
     if !walk.enter(Bracket::Array)? {
         return Ok(None);
     }
-    let mut content = Few::default();
+    let mut content = SmallVec::new();
     while walk.element()? {
         content.push(Block::walk(walk)?);
     }

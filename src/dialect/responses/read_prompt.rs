@@ -46,25 +46,25 @@ pub struct Read<'a> {
 /// # Errors
 /// A part of it that shapes the answer has no equivalent in other dialects.
 pub fn read<'a>(body: &'a [u8], remembered: &'a dyn Remembered) -> Result<Read<'a>, Unsupported> {
+    read_whole(body, remembered).map_err(|fault| Unsupported {
+        place: fault.place.trim_start_matches('.').to_owned(),
+        ..fault
+    })
+}
+
+#[inline]
+fn read_whole<'a>(body: &'a [u8], remembered: &'a dyn Remembered) -> Result<Read<'a>, Unsupported> {
     let (mut given, mut echoed) = (Given::default(), Echoed::default());
-    let asked = Asked::read(body, &mut given, &mut echoed);
-    let read = asked.and_then(|asked| {
-        let is_stored = asked.is_stored;
-        Ok((asked.prompt(remembered, &mut given)?, is_stored))
-    });
-    match read {
-        Ok(((prompt, names), is_stored)) => Ok(Read {
-            prompt,
-            given,
-            names,
-            echo: echoed.into_echo(),
-            is_stored,
-        }),
-        Err(fault) => Err(Unsupported {
-            place: fault.place.trim_start_matches('.').to_owned(),
-            ..fault
-        }),
-    }
+    let asked = Asked::read(body, &mut given, &mut echoed)?;
+    let is_stored = asked.is_stored;
+    let (prompt, names) = asked.prompt(remembered, &mut given)?;
+    Ok(Read {
+        prompt,
+        given,
+        names,
+        echo: echoed.into_echo(),
+        is_stored,
+    })
 }
 
 /// The caller's parameters as they stand in the body.
@@ -87,6 +87,7 @@ struct Asked<'a> {
 }
 
 impl<'a> Asked<'a> {
+    #[inline]
     fn read(
         body: &'a [u8],
         given: &mut Given,

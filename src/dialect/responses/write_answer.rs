@@ -3,6 +3,8 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
+use smallvec::SmallVec;
+
 use super::ids::{self, Ids};
 use super::item::{self, Item, Kind, PartKind, Standing};
 use super::object::{Base, Refusal, Spent, State, Status};
@@ -24,7 +26,7 @@ pub fn write(
     created: u64,
     wanted: &Wanted<'_>,
     out: &mut Vec<u8>,
-) -> Vec<ItemPlace> {
+) -> SmallVec<[ItemPlace; 1]> {
     let mut fresh = Fresh::new(wanted.seed);
     let base = Base {
         ids: Ids::new(&mut fresh),
@@ -60,7 +62,7 @@ pub fn write(
                 Status::InProgress | Status::Completed | Status::Failed(..) => Standing::Completed,
             },
             count: output.count(),
-            places: Vec::with_capacity(output.count()),
+            places: SmallVec::with_capacity(output.count()),
             out,
         };
         output.write(&base, &mut items);
@@ -169,7 +171,7 @@ struct Items<'w> {
     last: Standing,
     /// How many there will be.
     count: usize,
-    places: Vec<ItemPlace>,
+    places: SmallVec<[ItemPlace; 1]>,
     out: &'w mut Vec<u8>,
 }
 

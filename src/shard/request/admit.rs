@@ -114,9 +114,8 @@ fn admit<'a>(job: &mut Job<'a>, record: &mut Record<'a>, lacks: Lacks) -> Result
     let mut overrides = Overrides::default();
     loop {
         let model = job.model;
-        let accounts = || scopes.of_model(Some(model));
-        let mut all = accounts().peekable();
-        if all.peek().is_none() {
+        let accounts = scopes.of_model(Some(model));
+        if accounts.is_empty() {
             return Ok(());
         }
         let expected = spend::expected(job);
@@ -128,16 +127,13 @@ fn admit<'a>(job: &mut Job<'a>, record: &mut Record<'a>, lacks: Lacks) -> Result
             ask: Some(spend::estimate(job, &expected)),
             overrides: &overrides,
         };
-        let stopped = match Pass::take(&job.shard.desk, callers, all, &wanted) {
-            Ok(pass) => {
-                record.pass = Some(pass);
-                return Ok(());
-            }
-            Err(stopped) => stopped,
+        let who = (&job.shard.desk, callers);
+        let Err(stopped) = Pass::take(&mut record.pass, who, &accounts, &wanted) else {
+            return Ok(());
         };
         let may_wait = stopped.lacks_part()
             && match lacks {
-                Lacks::Told => Pass::tell_lacks(&job.shard.desk, callers, accounts(), &wanted),
+                Lacks::Told => Pass::tell_lacks(who.0, callers, &accounts, &wanted),
                 Lacks::Known => true,
                 Lacks::Over => false,
             };
@@ -174,17 +170,14 @@ fn admit_free<'a>(
         ask: None,
         overrides: &Overrides::default(),
     };
-    let stopped = match Pass::take(&shard.desk, callers, scopes.of_model(model), &wanted) {
-        Ok(pass) => {
-            record.pass = Some(pass);
-            return Ok(());
-        }
-        Err(stopped) => stopped,
-    };
     let accounts = scopes.of_model(model);
+    let who = (&shard.desk, callers);
+    let Err(stopped) = Pass::take(&mut record.pass, who, &accounts, &wanted) else {
+        return Ok(());
+    };
     let may_wait = stopped.lacks_part()
         && match lacks {
-            Lacks::Told => Pass::tell_lacks(&shard.desk, callers, accounts, &wanted),
+            Lacks::Told => Pass::tell_lacks(who.0, callers, &accounts, &wanted),
             Lacks::Known => true,
             Lacks::Over => false,
         };

@@ -247,9 +247,15 @@ impl<'a> Attempt<'_, 'a> {
     /// What the reader of the answer must know of the request.
     #[must_use]
     pub fn kept(&self) -> Kept {
-        let translated = self.job.translated.borrow();
-        let kept = translated.as_ref().map(|translated| &translated.kept);
-        kept.cloned().unwrap_or_default()
+        self.with_kept(Kept::clone)
+    }
+
+    /// Tells `read` what the reader of the answer must know of the request.
+    pub fn with_kept<T>(&self, read: impl FnOnce(&Kept) -> T) -> T {
+        match &*self.job.translated.borrow() {
+            Some(translated) => read(&translated.kept),
+            None => read(&Kept::default()),
+        }
     }
 
     /// What the request says of the answer in a dialect that is not the provider's.

@@ -2,7 +2,8 @@
 
 use std::rc::Rc;
 
-use crate::base::few::Few;
+use smallvec::SmallVec;
+
 use crate::base::ids::{BudgetId, ScopeId, Subject};
 use crate::base::money::NanoUsd;
 use crate::base::time::Instant;
@@ -29,8 +30,8 @@ pub struct Pass {
     desk: Rc<Desk>,
     callers: Rc<SharedCallers>,
     admitted: Instant,
-    limits: Few<HeldLimits, LIMITS_HELD>,
-    budgets: Few<HeldBudget, BUDGETS_HELD>,
+    limits: SmallVec<[HeldLimits; LIMITS_HELD]>,
+    budgets: SmallVec<[HeldBudget; BUDGETS_HELD]>,
     stage: Stage,
     /// Whether it passes no budget, since it costs nothing.
     is_free: bool,
@@ -134,42 +135,45 @@ pub struct Refused {
 }
 
 impl Pass {
-    /// Takes a request through its scopes, whose accounts these are in their order.
+    /// Takes a request through its scopes, whose accounts these are in their order, and keeps what
+    /// it holds in `pass`, which is `None` before.
     ///
     /// # Errors
     ///
     /// One of them refuses the request: then nothing is held in any of them.
     pub fn take<'a>(
-        desk: &Rc<Desk>,
-        callers: &Rc<SharedCallers>,
-        mut accounts: impl Iterator<Item = &'a Account>,
+        pass: &mut Option<Self>,
+        (desk, callers): (&Rc<Desk>, &Rc<SharedCallers>),
+        accounts: &[&'a Account],
         wanted: &Wanted<'_>,
-    ) -> Result<Self, Stopped<'a>> {
-        let mut pass = Self {
+    ) -> Result<(), Stopped<'a>> {
+        let taking = pass.insert(Self {
             desk: Rc::clone(desk),
             callers: Rc::clone(callers),
             admitted: wanted.now,
-            limits: Few::default(),
-            budgets: Few::default(),
+            limits: SmallVec::new(),
+            budgets: SmallVec::new(),
             stage: Stage::Begun,
             is_free: wanted.ask.is_none(),
-        };
-        // Dropped, the pass gives back what it holds already.
-        accounts.try_for_each(|account| {
-            let taken = pass.take_in(account, wanted);
-            taken.map_err(|by| Stopped { account, by })
-        })?;
-        pass.tell();
-        Ok(pass)
+        });
+        for &account in accounts {
+            if let Err(by) = taking.take_in(account, wanted) {
+                // Dropped, the pass gives back what it holds already.
+                *pass = None;
+                return Err(Stopped { account, by });
+            }
+        }
+        taking.tell();
+        Ok(())
     }
 
     /// Tells the coordinator what a request lacks in the scopes with these accounts, all at once;
     /// returns whether it is of use to wait. With one scope after the other, instances would hold
     /// parts of limits that they cannot use.
-    pub fn tell_lacks<'a>(
+    pub fn tell_lacks(
         desk: &Rc<Desk>,
         callers: &SharedCallers,
-        accounts: impl Iterator<Item = &'a Account>,
+        accounts: &[&Account],
         wanted: &Wanted<'_>,
     ) -> bool {
         let mut may_come = true;

@@ -98,6 +98,7 @@ pub fn check_priced_for<'a>(job: &Job<'a>, scopes: &Scopes<'_>) -> Result<(), Re
     };
     let mut budgets = scopes
         .of_model(Some(job.model))
+        .into_iter()
         .flat_map(|account| &account.budgets);
     let is_hard = budgets.any(|(_, budget)| {
         budget.enforce == Enforce::Yes && budget.action == BudgetAction::HardStop

@@ -186,7 +186,8 @@ fn budgets(job: &Job<'_>, record: &Record<'_>) -> Box<[Paying]> {
     };
     let (gates, wall) = (pass.callers().gates(), clock::wall());
     let accounts = scopes.of_model(Some(job.model));
-    let budgets: Vec<_> = accounts.flat_map(|account| &account.budgets).collect();
+    let budgets = accounts.iter().flat_map(|account| &account.budgets);
+    let budgets: Vec<_> = budgets.collect();
     let paying = pass.reserved().filter_map(|(id, reserved)| {
         let (_, rules) = budgets.iter().find(|(own, _)| *own == id)?;
         Some(Paying {

@@ -5,6 +5,8 @@ use std::ops::Range;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use smallvec::SmallVec;
+
 use crate::base::endpoint::{Dialect, Endpoint};
 use crate::base::limits::{
     INSPECTED_AT_ONCE_BYTES_MAX, ONE_SEND_BYTES_MAX, TRANSLATED_AT_ONCE_BYTES_MAX,
@@ -71,7 +73,7 @@ impl Answer {
 struct Written {
     body: Vec<u8>,
     /// Where the items of a response stand in it.
-    items: Vec<ItemPlace>,
+    items: SmallVec<[ItemPlace; 1]>,
     held: Held,
 }
 
@@ -233,6 +235,7 @@ async fn send_written<'a>(
     attempt.job.shard.park(attempt.candidate().provider, up);
     if written.body.len() <= ONE_SEND_BYTES_MAX {
         caller.out.extend_from_slice(&written.body);
+        attempt.job.shard.io.buffers.give(written.body);
         return caller.send_out().await;
     }
     caller.send_out().await?;
@@ -302,21 +305,14 @@ fn view(endpoint: Endpoint, body: &[u8], key: KeyOwner) -> Result<View, AnswerFa
 /// Writes an answer of another dialect in the caller's; a helper thread a large one, which is
 /// waited for.
 async fn translated(attempt: &Attempt<'_, '_>, up: &mut Upstream) -> Result<Answer, AnswerFault> {
-    let kept = attempt.kept();
-    let plan = AnswerPlan {
-        caller: attempt.job.endpoint.dialect(),
-        provider: attempt.dialect(),
-        caller_model: attempt.caller_model(),
-        created: clock::wall().unix_millis() / 1_000,
-        wanted: attempt.wanted(&kept),
-    };
     let (known, body) = if up.body().len() <= TRANSLATED_AT_ONCE_BYTES_MAX {
-        let mut body = Vec::new();
-        let known = answers::write(up.body(), &plan, &mut body);
+        let mut body = attempt.job.shard.io.buffers.take();
+        let known =
+            attempt.with_kept(|kept| answers::write(up.body(), &plan_of(attempt, kept), &mut body));
         attempt.crossing().masks.mask_answer(&mut body);
         (known, body)
     } else {
-        translated_by_helper(attempt, up, &plan, kept.clone()).await?
+        translated_by_helper(attempt, up).await?
     };
     // It is there, whether or not it may be; nothing else is asked for it.
     let mut held = attempt.job.shard.io.lease.hold();
@@ -337,14 +333,25 @@ async fn translated(attempt: &Attempt<'_, '_>, up: &mut Upstream) -> Result<Answ
     })
 }
 
-/// As [`translated`], by a helper thread. `kept` is what the plan says of the request.
+/// What the translation of the attempt's answer must know. `kept` is what was kept of its request.
+fn plan_of<'k>(attempt: &'k Attempt<'_, '_>, kept: &'k Kept) -> AnswerPlan<'k> {
+    AnswerPlan {
+        caller: attempt.job.endpoint.dialect(),
+        provider: attempt.dialect(),
+        caller_model: attempt.caller_model(),
+        created: clock::wall().unix_millis() / 1_000,
+        wanted: attempt.wanted(kept),
+    }
+}
+
+/// As [`translated`], by a helper thread.
 async fn translated_by_helper(
     attempt: &Attempt<'_, '_>,
     up: &mut Upstream,
-    plan: &AnswerPlan<'_>,
-    kept: Kept,
 ) -> Result<(Result<Known, AnswerFault>, Vec<u8>), AnswerFault> {
     up.socket.deadline.clear();
+    let kept = attempt.kept();
+    let plan = plan_of(attempt, &kept);
     let shard = attempt.job.shard;
     let (bytes, at) = (std::mem::take(&mut up.bytes), up.head.len..up.end);
     let model = plan.caller_model.to_vec();

@@ -4,6 +4,8 @@
 use std::borrow::Cow;
 use std::collections::VecDeque;
 
+use smallvec::SmallVec;
+
 use super::naming::Called;
 use crate::base::map::Map;
 use crate::dialect::fields;
@@ -18,7 +20,7 @@ use crate::wire::json::{Kind, Value};
 /// The items of a request.
 pub(super) struct Items<'a> {
     /// By their places.
-    pub(super) all: Vec<Item<'a>>,
+    pub(super) all: SmallVec<[Item<'a>; 1]>,
     /// The lists of tools that items add.
     pub(super) added: Vec<Added<'a>>,
 }
@@ -71,7 +73,7 @@ impl<'a> Items<'a> {
         given: &mut Given,
     ) -> Result<Self, Unsupported> {
         let mut items = Self {
-            all: Vec::new(),
+            all: SmallVec::new(),
             added: Vec::new(),
         };
         if input.kind == Kind::String {
