@@ -17,12 +17,23 @@ pub(super) fn read<'a, const N: usize>(
 pub(super) fn read_all<'a, const N: usize>(
     object: &Value<'a>,
     names: [&str; N],
-    mut other: impl FnMut(&[u8], &Value<'a>),
+    other: impl FnMut(&[u8], &Value<'a>),
 ) -> Result<[Option<Value<'a>>; N], Unsupported> {
+    let mut found = [None; N];
+    read_into(object, &names, &mut found, other)?;
+    Ok(found)
+}
+
+/// As [`read_all`]; the values are put into `found`, which is empty before.
+pub(super) fn read_into<'a, const N: usize>(
+    object: &Value<'a>,
+    names: &[&str; N],
+    found: &mut [Option<Value<'a>>; N],
+    mut other: impl FnMut(&[u8], &Value<'a>),
+) -> Result<(), Unsupported> {
     if object.kind != Kind::Object {
         return Err(Unsupported::new("", "is not an object"));
     }
-    let mut found = [None; N];
     let (mut seen, mut room) = ([false; N], Vec::new());
     for member in json::members(object.text) {
         let Ok(member) = member else {
@@ -43,7 +54,7 @@ pub(super) fn read_all<'a, const N: usize>(
         }
         found[index] = (member.value.kind != Kind::Null).then_some(member.value);
     }
-    Ok(found)
+    Ok(())
 }
 
 /// The elements of an array.

@@ -20,6 +20,8 @@ pub struct Pins {
     asked_for: Vec<Unknown>,
     /// Reasoning and compaction items.
     sealed: Vec<Sealed>,
+    /// Whether it may refer to what infermux itself has made.
+    may_name_own: bool,
 }
 
 /// Who may serve a request.
@@ -100,7 +102,7 @@ impl Pins {
     /// # Errors
     /// It refers to something that is not stored anywhere.
     pub fn read(body: &[u8], makers: &impl Makers) -> Result<Self, PinFault> {
-        let (mut pins, mut fault) = (Self::default(), None);
+        let (mut pins, mut fault) = (Self::of_items(), None);
         references::each(body, |reference| {
             let is_own = reference.name.starts_with(OWN_RESPONSE);
             if reference.place == Place::PreviousResponse && is_own {
@@ -112,6 +114,21 @@ impl Pins {
             Some(fault) => Err(fault),
             None => Ok(pins),
         }
+    }
+
+    /// Those of a request that may refer to items which infermux has made, and to nothing else.
+    #[must_use]
+    pub fn of_items() -> Self {
+        Self {
+            may_name_own: true,
+            ..Self::default()
+        }
+    }
+
+    /// Whether the request may refer to what infermux itself has made.
+    #[must_use]
+    pub const fn may_name_own(&self) -> bool {
+        self.may_name_own
     }
 
     fn add(&mut self, reference: &Reference<'_>, makers: &impl Makers) {

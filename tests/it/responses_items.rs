@@ -59,6 +59,25 @@ fn told(chat: &Mock) -> Vec<Value> {
 }
 
 #[test]
+fn an_id_with_escapes_is_the_same_id() {
+    let chat = mock(json!({"name": "alpha"}));
+    let router = bridge(&chat, "shards: 1");
+    let (id, text) = message(&router, &json!({}));
+    let escaped = id.replace('_', "\\u005f");
+    let mut client = Client::connect(router.addr());
+    client.post(
+        "/v1/responses",
+        &format!(
+            r#"{{"model":"m","input":[{{"type":"item_reference","id":"{escaped}"}},
+                {{"role":"user","content":"y"}}]}}"#
+        ),
+    );
+    let answer = client.answer();
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    assert_eq!(told(&chat), [json!(text)]);
+}
+
+#[test]
 fn a_reference_becomes_the_item_that_it_names() {
     for (shards, streamed) in [(1, false), (1, true), (2, false), (2, true)] {
         let chat = mock(json!({"name": "alpha"}));

@@ -55,9 +55,9 @@ pub fn read<'a>(body: &'a [u8], remembered: &'a dyn Remembered) -> Result<Read<'
 #[inline]
 fn read_whole<'a>(body: &'a [u8], remembered: &'a dyn Remembered) -> Result<Read<'a>, Unsupported> {
     let (mut given, mut echoed) = (Given::default(), Echoed::default());
-    let asked = Asked::read(body, &mut given, &mut echoed)?;
-    let is_stored = asked.is_stored;
-    let (prompt, names) = asked.prompt(remembered, &mut given)?;
+    let mut found = [None; MEMBERS.len()];
+    let is_stored = read_members(body, &mut found, &mut given, &mut echoed)?;
+    let (prompt, names) = Asked::of(&found)?.prompt(remembered, &mut given)?;
     Ok(Read {
         prompt,
         given,
@@ -67,53 +67,60 @@ fn read_whole<'a>(body: &'a [u8], remembered: &'a dyn Remembered) -> Result<Read
     })
 }
 
+/// Puts the members of `body` into their places of `found`, and notes the others. Returns whether
+/// the response is stored.
+#[inline]
+fn read_members<'a>(
+    body: &'a [u8],
+    found: &mut [Option<Value<'a>>; MEMBERS.len()],
+    given: &mut Given,
+    echoed: &mut Echoed<'a>,
+) -> Result<bool, Unsupported> {
+    let root = Value {
+        text: body,
+        at: 0,
+        kind: Kind::Object,
+    };
+    let mut is_stored = true;
+    fields::read_into(&root, &MEMBERS, found, |name, value| {
+        if name == b"store" {
+            is_stored = value.kind != Kind::False;
+        }
+        echoed.note(name, value);
+        // `model` and `stream` are sent in another way.
+        if !matches!(name, b"model" | b"stream") && !value.is_blank() {
+            given.lose_member(name);
+        }
+    })?;
+    for (name, value) in MEMBERS.iter().zip(found) {
+        if let Some(value) = value {
+            echoed.note(name.as_bytes(), value);
+        }
+    }
+    Ok(is_stored)
+}
+
 /// The caller's parameters as they stand in the body.
-struct Asked<'a> {
-    input: Option<Value<'a>>,
+struct Asked<'m, 'a> {
+    input: Option<&'m Value<'a>>,
     instructions: Option<Value<'a>>,
     tools: Option<Value<'a>>,
     tool_choice: Option<Value<'a>>,
-    parallel: Option<Value<'a>>,
-    text: Option<Value<'a>>,
-    reasoning: Option<Value<'a>>,
-    include: Option<Value<'a>>,
-    temperature: Option<Value<'a>>,
-    top_p: Option<Value<'a>>,
-    top_logprobs: Option<Value<'a>>,
-    max_tokens: Option<Value<'a>>,
-    safety_identifier: Option<Value<'a>>,
-    user: Option<Value<'a>>,
-    is_stored: bool,
+    parallel: Option<&'m Value<'a>>,
+    text: Option<&'m Value<'a>>,
+    reasoning: Option<&'m Value<'a>>,
+    include: Option<&'m Value<'a>>,
+    temperature: Option<&'m Value<'a>>,
+    top_p: Option<&'m Value<'a>>,
+    top_logprobs: Option<&'m Value<'a>>,
+    max_tokens: Option<&'m Value<'a>>,
+    safety_identifier: Option<&'m Value<'a>>,
+    user: Option<&'m Value<'a>>,
 }
 
-impl<'a> Asked<'a> {
-    #[inline]
-    fn read(
-        body: &'a [u8],
-        given: &mut Given,
-        echoed: &mut Echoed<'a>,
-    ) -> Result<Self, Unsupported> {
-        let root = Value {
-            text: body,
-            at: 0,
-            kind: Kind::Object,
-        };
-        let mut is_stored = true;
-        let found = fields::read_all(&root, MEMBERS, |name, value| {
-            if name == b"store" {
-                is_stored = value.kind != Kind::False;
-            }
-            echoed.note(name, value);
-            // `model` and `stream` are sent in another way.
-            if !matches!(name, b"model" | b"stream") && !value.is_blank() {
-                given.lose_member(name);
-            }
-        })?;
-        for (name, value) in MEMBERS.iter().zip(&found) {
-            if let Some(value) = value {
-                echoed.note(name.as_bytes(), value);
-            }
-        }
+impl<'m, 'a> Asked<'m, 'a> {
+    /// Those among the members `found`, which may ask for nothing that is kept elsewhere.
+    fn of(found: &'m [Option<Value<'a>>; MEMBERS.len()]) -> Result<Self, Unsupported> {
         let states = ["previous_response_id", "conversation", "prompt"];
         for (name, state) in states.into_iter().zip(&found[14..17]) {
             if state.is_some() {
@@ -125,21 +132,20 @@ impl<'a> Asked<'a> {
             return Err(Unsupported::new("background", why));
         }
         Ok(Self {
-            input: found[0],
+            input: found[0].as_ref(),
             instructions: found[1],
             tools: found[2],
             tool_choice: found[3],
-            parallel: found[4],
-            text: found[5],
-            reasoning: found[6],
-            include: found[7],
-            temperature: found[8],
-            top_p: found[9],
-            top_logprobs: found[10],
-            max_tokens: found[11],
-            safety_identifier: found[12],
-            user: found[13],
-            is_stored,
+            parallel: found[4].as_ref(),
+            text: found[5].as_ref(),
+            reasoning: found[6].as_ref(),
+            include: found[7].as_ref(),
+            temperature: found[8].as_ref(),
+            top_p: found[9].as_ref(),
+            top_logprobs: found[10].as_ref(),
+            max_tokens: found[11].as_ref(),
+            safety_identifier: found[12].as_ref(),
+            user: found[13].as_ref(),
         })
     }
 
@@ -149,7 +155,7 @@ impl<'a> Asked<'a> {
         given: &mut Given,
     ) -> Result<(Prompt<'a>, Names), Unsupported> {
         let missing = || Unsupported::new("input", "is missing");
-        let items = Items::read(&self.input.ok_or_else(missing)?, remembered, given)?;
+        let items = Items::read(self.input.ok_or_else(missing)?, remembered, given)?;
         let mut naming = Naming::default();
         let mut tools = Tools::default();
         tools.read(self.tools, &items.added, &mut naming, given)?;
@@ -217,7 +223,7 @@ impl<'a> Asked<'a> {
             return Ok(Format::Free);
         };
         let [format, verbosity] =
-            fields::read(&text, ["format", "verbosity"]).map_err(|fault| fault.within("text"))?;
+            fields::read(text, ["format", "verbosity"]).map_err(|fault| fault.within("text"))?;
         if verbosity.is_some() {
             given.lose("verbosity");
         }
@@ -229,7 +235,7 @@ impl<'a> Asked<'a> {
         let alternatives = number(self.top_logprobs, "top_logprobs")?;
         let mut is_wanted = false;
         if let Some(include) = self.include {
-            let include = fields::list(&include).map_err(|fault| fault.within("include"))?;
+            let include = fields::list(include).map_err(|fault| fault.within("include"))?;
             for wanted in include {
                 if wanted.says("message.output_text.logprobs") {
                     is_wanted = true;
@@ -252,13 +258,13 @@ impl<'a> Asked<'a> {
         let Some((place, user)) = newer.or(self.user.map(|user| ("user", user))) else {
             return Ok(None);
         };
-        Ok(fields::required(Some(user), place)?.string())
+        Ok(fields::required(Some(*user), place)?.string())
     }
 }
 
 /// How much the model is to think.
 fn read_thinking<'a>(
-    reasoning: Option<Value<'a>>,
+    reasoning: Option<&Value<'a>>,
     given: &mut Given,
 ) -> Result<Thinking<'a>, Unsupported> {
     let Some(reasoning) = reasoning else {
@@ -266,7 +272,7 @@ fn read_thinking<'a>(
     };
     let within = |fault: Unsupported| fault.within("reasoning");
     let names = ["effort", "summary", "generate_summary", "context", "mode"];
-    let [effort, others @ ..] = fields::read(&reasoning, names).map_err(within)?;
+    let [effort, others @ ..] = fields::read(reasoning, names).map_err(within)?;
     for (name, other) in names.into_iter().skip(1).zip(others) {
         if other.is_some() {
             given.lose(name);
@@ -280,7 +286,7 @@ fn read_thinking<'a>(
     }
 }
 
-fn is_serial(parallel: Option<Value<'_>>) -> Result<bool, Unsupported> {
+fn is_serial(parallel: Option<&Value<'_>>) -> Result<bool, Unsupported> {
     match parallel.map(|value| value.kind) {
         None | Some(Kind::True) => Ok(false),
         Some(Kind::False) => Ok(true),
@@ -291,7 +297,7 @@ fn is_serial(parallel: Option<Value<'_>>) -> Result<bool, Unsupported> {
     }
 }
 
-fn number<'a>(value: Option<Value<'a>>, place: &str) -> Result<Option<&'a [u8]>, Unsupported> {
+fn number<'a>(value: Option<&Value<'a>>, place: &str) -> Result<Option<&'a [u8]>, Unsupported> {
     match value {
         Some(value) if value.kind != Kind::Number => {
             Err(Unsupported::new(place, "is not a number"))

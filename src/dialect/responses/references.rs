@@ -4,6 +4,8 @@
 
 use std::borrow::Cow;
 
+use memchr::memchr;
+
 use crate::wire::json::{self, Kind, Value};
 use crate::wire::needle;
 
@@ -40,8 +42,15 @@ const OWN_CONTENT: &[u8] = b"infermux.";
 
 /// Whether `body` may refer to a response that infermux has translated.
 #[must_use]
-pub fn may_name_own(body: &[u8]) -> bool {
+pub fn may_name_own_response(body: &[u8]) -> bool {
     needle::is_in(body, OWN_RESPONSE)
+}
+
+/// Whether `body` may refer to anything that infermux has made, an item or a response: where
+/// nothing is escaped, their ids stand in it as they are.
+#[must_use]
+pub fn may_name_own(body: &[u8]) -> bool {
+    needle::is_in(body, OWN_MARK) || memchr(b'\\', body).is_some()
 }
 
 impl Place {

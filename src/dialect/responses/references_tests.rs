@@ -107,3 +107,23 @@ fn a_response_makes_ids_and_sealed_contents() {
         assert_eq!(event(nothing), [""; 0], "{nothing}");
     }
 }
+
+#[test]
+fn what_infermux_has_made_is_seen_by_its_mark() {
+    for (body, response, any) in [
+        (r#"{"previous_response_id":"resp_ifx_0a"}"#, true, true),
+        (
+            r#"{"input":[{"type":"item_reference","id":"msg_ifx_0"}]}"#,
+            false,
+            true,
+        ),
+        (r#"{"input":[{"id":"msg\u005fifx\u005f0"}]}"#, false, true),
+        (r#"{"input":"resp_1 and msg_2"}"#, false, false),
+    ] {
+        let found = (
+            may_name_own_response(body.as_bytes()),
+            may_name_own(body.as_bytes()),
+        );
+        assert_eq!(found, (response, any), "{body}");
+    }
+}

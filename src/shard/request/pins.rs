@@ -40,10 +40,14 @@ pub(super) async fn read(
     let decides = shard.owners.is_used() || routed.route.candidates.len() > 1;
     let owners = Arc::clone(&shard.owners);
     let read = move |body: &[u8]| {
-        if decides || references::may_name_own(body) {
+        if decides {
+            Pins::read(body, &*owners)
+        } else if !references::may_name_own(body) {
+            Ok(Pins::default())
+        } else if references::may_name_own_response(body) {
             Pins::read(body, &*owners)
         } else {
-            Ok(Pins::default())
+            Ok(Pins::of_items())
         }
     };
     look(shard, caller, at, read)

@@ -109,10 +109,10 @@ async fn translate(
     }
     let mut bytes = Vec::with_capacity(job.body.len() + MORE_BYTES);
     let (dialect, to) = (job.endpoint.dialect(), destination(job, this));
+    let items = job.pins.may_name_own().then_some(&job.shard.items);
     let written = if job.body.len() <= TRANSLATED_AT_ONCE_BYTES_MAX {
-        let items = &job.shard.items;
         write(
-            (dialect, items),
+            (dialect, items.map(|items| &**items)),
             &caller.bytes[job.body.clone()],
             &to,
             &mut bytes,
@@ -121,14 +121,14 @@ async fn translate(
         let (at, model) = (job.body.clone(), to.model.to_owned());
         let to = Destination { model: "", ..to };
         let panics = panic_is_asked_for(caller);
-        let items = Arc::clone(&job.shard.items);
+        let items = items.map(Arc::clone);
         let work = move |message: &[u8]| {
             assert!(!panics, "a panic was asked for");
             let to = Destination {
                 model: &model,
                 ..to
             };
-            let written = write((dialect, &items), &message[at], &to, &mut bytes);
+            let written = write((dialect, items.as_deref()), &message[at], &to, &mut bytes);
             (written, bytes)
         };
         let made = help::make_of_message(&job.shard.helpers, caller, work).await;
@@ -142,17 +142,17 @@ async fn translate(
 }
 
 /// Appends a caller's request with this `body` in the words of its provider; `items` are those that
-/// it may refer to.
+/// it may refer to, if it may to any.
 pub(super) fn write(
-    (dialect, items): (Dialect, &Items),
+    (dialect, items): (Dialect, Option<&Items>),
     body: &[u8],
     to: &Destination<'_>,
     out: &mut Vec<u8>,
 ) -> Result<Written, Unsupported> {
     let found;
-    let remembered: &dyn Remembered = match dialect {
-        Dialect::Chat | Dialect::Messages => &Nothing,
-        Dialect::Responses => {
+    let remembered: &dyn Remembered = match (dialect, items) {
+        (Dialect::Chat | Dialect::Messages, _) | (Dialect::Responses, None) => &Nothing,
+        (Dialect::Responses, Some(items)) => {
             found = Found::of(items, body)?;
             &found
         }

@@ -109,7 +109,7 @@ impl Piece {
             None => body,
             Some((to, model)) => {
                 let to = Destination { model, ..*to };
-                match translated::write((self.from, items), body, &to, &mut written) {
+                match translated::write((self.from, Some(items)), body, &to, &mut written) {
                     Ok(made) => {
                         let dropped = made.dropped;
                         sent.dropped = (!dropped.is_empty()).then(|| dropped.to_string());
