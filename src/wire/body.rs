@@ -52,6 +52,18 @@ impl BodyDecoder {
         Ok(Piece::Payload(from..*at))
     }
 
+    /// Whether `bytes` hold the end of the body, or something that cannot belong to it.
+    pub fn is_over(&mut self, bytes: &[u8]) -> bool {
+        let mut at = 0;
+        loop {
+            match self.next(bytes, &mut at) {
+                Ok(Piece::Payload(_)) => {}
+                Ok(Piece::More) => return false,
+                Ok(Piece::End(_)) | Err(_) => return true,
+            }
+        }
+    }
+
     /// Whether the body is complete if the connection ends now.
     #[must_use]
     pub fn may_end(&self) -> bool {

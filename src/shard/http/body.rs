@@ -11,6 +11,7 @@ use crate::config::plan::Server;
 use crate::dialect::ask::Arriving;
 use crate::exchange::refusal::Refusal;
 use crate::shard::http::caller::Caller;
+use crate::shard::http::stop::Stop;
 use crate::shard::http::upload::{Pace, Upload};
 use crate::shard::net::buffers::Coming;
 use crate::shard::net::io::Io;
@@ -50,15 +51,6 @@ pub enum Judged {
     OnTheWay,
     /// Its content does not matter.
     Never,
-}
-
-/// Why a body was not read.
-#[derive(Debug)]
-pub enum Stop {
-    /// The caller is refused.
-    Refused(Refusal<'static>),
-    /// The caller hung up.
-    Gone,
 }
 
 /// Reads the current request's body.

@@ -1,30 +1,31 @@
-//! One caller's connection: its buffers, its reads, and the watch for its hang-up.
+//! One caller's connection: its buffers, its reads and its sends.
 
-use std::future::{Future, poll_fn};
+use std::cell::RefCell;
 use std::io;
 use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use rustls::ServerConfig;
 
-use crate::base::limits::{
-    LARGE_SPARE_BYTES, READ_AHEAD_BYTES_MAX, READ_BYTES, READ_LARGE_BYTES, UNATTENDED_BYTES_MAX,
-};
+use crate::base::limits::{LARGE_SPARE_BYTES, READ_BYTES, READ_LARGE_BYTES, UNATTENDED_BYTES_MAX};
+use crate::exchange::refusal::Refusal;
 use crate::link::buffered::Held;
 use crate::shard::http::signs::Signs;
+use crate::shard::http::stop::Stop;
 use crate::shard::http::upload::Upload;
 use crate::shard::net::buffers::Buffers;
 use crate::shard::net::io::Io;
 use crate::shard::net::part::Part;
 use crate::shard::net::socket::Socket;
 use crate::shard::net::tcp::Stream;
-use crate::shard::net::timers::{Cut, Deadline};
+use crate::shard::net::timers::{Cut, Waits};
 use crate::shard::net::tls::Session;
 use crate::sys::clock;
-use crate::wire::head::Head;
+use crate::wire::head::{Arrival, Head, HeadFault, RecentHeads};
+
+mod watch;
 
 /// One caller's connection.
 pub struct Caller {
@@ -75,6 +76,15 @@ enum Ahead {
     Stopped,
 }
 
+/// Whether a request is the first of its connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RequestOrder {
+    /// It is the first one.
+    First,
+    /// Others came before it.
+    Later,
+}
+
 impl Caller {
     /// A connection that was just accepted. `stall` is how long its caller may take no bytes.
     #[must_use]
@@ -108,6 +118,78 @@ impl Caller {
         deadline.set(clock::now() + within, Cut::Both);
         // In a box of its own: most of a handshake's state is not needed after it.
         Box::pin(self.socket.secure(session)).await
+    }
+
+    /// Reads until a request's head is there, which may take as long as `within` once it has begun
+    /// to arrive. `patience` says how long nothing of it may come.
+    ///
+    /// # Errors
+    ///
+    /// The head cannot be read, or the caller has left.
+    pub async fn read_head(
+        &mut self,
+        order: RequestOrder,
+        recent: &RefCell<RecentHeads>,
+        within: Duration,
+        patience: impl FnOnce() -> (Duration, Waits),
+    ) -> Result<(), Stop> {
+        let mut seen = 0;
+        let mut has_begun = false;
+        let mut patience = Some(patience);
+        loop {
+            if order == RequestOrder::Later {
+                self.skip_empty_lines();
+            }
+            if !self.bytes.is_empty() {
+                self.prepare();
+                match self.parse(recent, seen)? {
+                    Arrival::Whole => {
+                        self.socket.deadline.clear();
+                        return Ok(());
+                    }
+                    Arrival::Partial => seen = self.bytes.len(),
+                }
+            }
+            if !has_begun && self.bytes.is_empty() {
+                if order == RequestOrder::Later {
+                    self.give_back();
+                }
+                // Empty lines do not put it off.
+                if let Some(patience) = patience.take() {
+                    let (wait, waits) = patience();
+                    let until = clock::now() + wait;
+                    self.socket.deadline.set_waiting(until, waits);
+                }
+            } else if !has_begun {
+                has_begun = true;
+                let until = clock::now() + within;
+                self.socket.deadline.set(until, Cut::Read);
+            }
+            match self.read_more().await {
+                Ok(count) if count > 0 => {}
+                Ok(_) | Err(_) if has_begun && self.socket.deadline.is_overdue() => {
+                    return Err(Stop::Refused(Refusal::RequestTimeout));
+                }
+                Ok(_) | Err(_) if has_begun && self.is_cut_off() => {
+                    return Err(Stop::Refused(Refusal::ShuttingDown));
+                }
+                Ok(_) | Err(_) => return Err(Stop::Gone),
+            }
+        }
+    }
+
+    /// Parses the bytes, of which the first `seen` hold no head's end, unless they begin with a
+    /// head that came lately.
+    fn parse(&mut self, recent: &RefCell<RecentHeads>, seen: usize) -> Result<Arrival, HeadFault> {
+        let mut recent = recent.borrow_mut();
+        if recent.recall(&self.bytes, &mut self.head) {
+            return Ok(Arrival::Whole);
+        }
+        let parsed = self.head.parse_request(&self.bytes, seen);
+        if parsed == Ok(Arrival::Whole) {
+            recent.keep(&self.bytes, &self.head);
+        }
+        parsed
     }
 
     /// The buffer, mutable: between requests it belongs to this connection alone.
@@ -181,24 +263,6 @@ impl Caller {
         self.moved_end = Some(0);
     }
 
-    /// Whether more of the request, or bytes behind it, have come while it is being answered.
-    #[must_use]
-    pub fn has_more(&self) -> bool {
-        !self.behind.is_empty()
-    }
-
-    /// Waits until more has come, or the caller has hung up, or was cut off.
-    pub fn poll_more(&mut self, context: &mut Context<'_>) -> Poll<()> {
-        if self.behind.is_empty() && !self.is_gone() {
-            self.read_ahead();
-        }
-        self.look_ahead(context);
-        if self.has_more() || self.is_gone() {
-            return Poll::Ready(());
-        }
-        Poll::Pending
-    }
-
     /// An empty buffer for a part of a request that is sent on.
     #[must_use]
     pub fn take_room(&mut self) -> Vec<u8> {
@@ -206,7 +270,7 @@ impl Caller {
     }
 
     /// Makes room for a request that has begun to arrive.
-    pub fn prepare(&mut self) {
+    fn prepare(&mut self) {
         self.make_room();
         if self.head.fields.capacity() == 0 {
             self.head = self.buffers.take_head();
@@ -226,7 +290,7 @@ impl Caller {
     }
 
     /// Gives back everything that an idle connection does not need.
-    pub fn give_back(&mut self) {
+    fn give_back(&mut self) {
         let bytes = std::mem::take(self.bytes_mut());
         self.buffers.give(bytes);
         self.buffers.give(std::mem::take(&mut self.out));
@@ -245,44 +309,6 @@ impl Caller {
     #[must_use]
     pub fn is_cut_off(&self) -> bool {
         self.ahead != Ahead::Gone && self.socket.deadline.is_stopped()
-    }
-
-    /// Waits for `work` on a provider's connection, whose deadline is `upstream`. When the caller
-    /// hangs up meanwhile, that connection is shut down at once, and `work` ends by it.
-    pub async fn watch<T>(&mut self, upstream: &Deadline, work: impl Future<Output = T>) -> T {
-        let mut work = std::pin::pin!(work);
-        let mut cut = false;
-        poll_fn(|context| {
-            if let Poll::Ready(done) = work.as_mut().poll(context) {
-                return Poll::Ready(done);
-            }
-            self.look_ahead(context);
-            if self.is_gone() && !std::mem::replace(&mut cut, true) {
-                upstream.cut();
-            }
-            self.show_life(context);
-            Poll::Pending
-        })
-        .await
-    }
-
-    /// Waits for `work`; returns `None`, and drops `work`, when the caller hangs up meanwhile. Only
-    /// for work whose bytes may get lost, such as opening a connection.
-    pub async fn unless_gone<T>(&mut self, work: impl Future<Output = T>) -> Option<T> {
-        let mut work = std::pin::pin!(work);
-        poll_fn(|context| {
-            if let Poll::Ready(done) = work.as_mut().poll(context) {
-                return Poll::Ready(Some(done));
-            }
-            self.look_ahead(context);
-            self.show_life(context);
-            if self.is_gone() {
-                Poll::Ready(None)
-            } else {
-                Poll::Pending
-            }
-        })
-        .await
     }
 
     /// Sends `out`, which is empty afterwards, and may have no room. A small `out` is sent without
@@ -352,9 +378,16 @@ impl Caller {
         (sent, part)
     }
 
+    /// Tells the caller that nothing more is sent.
+    pub async fn close(&mut self) {
+        // A caller that reads no more must not keep the connection.
+        self.socket.deadline.set(clock::now() + LINGER, Cut::Both);
+        self.socket.writer.close_notify().await;
+    }
+
     /// Drops the empty lines that some callers send behind a body (RFC 9112, section 2.2): they do
     /// not begin a request.
-    pub fn skip_empty_lines(&mut self) {
+    fn skip_empty_lines(&mut self) {
         let (lines, _) = self.bytes.as_chunks::<2>();
         let count = lines.iter().take_while(|line| *line == b"\r\n").count();
         if count > 0 {
@@ -419,52 +452,6 @@ impl Caller {
         }
     }
 
-    /// While something is waited for: sends a sign of life when one is due, and makes sure that the
-    /// next one is thought of. An alarm from before may come too early; it is set anew then.
-    #[inline]
-    fn show_life(&mut self, context: &Context<'_>) {
-        if self.signs.is_on() && !self.socket.deadline.has_alarm() {
-            self.show_life_if_due(context);
-        }
-    }
-
-    fn show_life_if_due(&mut self, context: &Context<'_>) {
-        let now = clock::now();
-        if self.signs.due() <= now {
-            // Where bytes are still on their way, the caller does not wait for any.
-            if self.socket.writer.is_idle() {
-                let sign = Part::own(self.signs.framed());
-                // A session that takes no more fails the next send, too.
-                let _ = self.socket.writer.send_unattended(sign);
-            }
-            self.signs.note_sent(now);
-        }
-        let due = self.signs.due();
-        self.socket.deadline.set_alarm(due, context.waker());
-    }
-
-    fn look_ahead(&mut self, context: &mut Context<'_>) {
-        while self.ahead == Ahead::Posted
-            && let Poll::Ready((result, arrived)) = self.socket.reader.poll(context)
-        {
-            if self.behind.is_empty() {
-                self.behind = arrived;
-            } else {
-                self.behind.extend_from_slice(&arrived);
-                self.buffers.give(arrived);
-            }
-            self.ahead = match result {
-                Ok(count) if count > 0 => Ahead::Idle,
-                Ok(_) | Err(_) if self.socket.deadline.is_stopped() => Ahead::Stopped,
-                Ok(_) | Err(_) => Ahead::Gone,
-            };
-            // A caller that has sent more may still hang up.
-            if self.behind.len() < READ_AHEAD_BYTES_MAX {
-                self.read_ahead();
-            }
-        }
-    }
-
     /// Puts `arrived` behind `bytes`; the buffer that becomes free is given back.
     fn take_in(&mut self, mut arrived: Vec<u8>) {
         let bytes = self.bytes_mut();
@@ -490,6 +477,9 @@ fn drop_front(bytes: &mut Vec<u8>, len: usize, buffers: &Buffers) {
         bytes.drain(..len);
     }
 }
+
+/// How long a caller may take the end of its connection.
+const LINGER: Duration = Duration::from_secs(2);
 
 #[cfg(test)]
 mod tests {

@@ -12,6 +12,7 @@ pub mod kind;
 pub mod pool;
 pub mod receive;
 pub mod signs;
+pub mod stop;
 pub mod tunnel;
 pub mod upload;
 pub mod upstream;

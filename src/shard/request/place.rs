@@ -9,17 +9,20 @@
 
 use std::cell::Cell;
 use std::rc::Rc;
+use std::time::Duration;
 
 use crate::exchange::door::Door;
 use crate::exchange::refusal::Refusal;
 use crate::link::gate::{Audience, Phase};
 use crate::link::pause;
-use crate::shard::http::body::Stop;
-use crate::shard::http::caller::Caller;
+use crate::shard::http::caller::{Caller, RequestOrder};
+use crate::shard::http::stop::Stop;
 use crate::shard::net::sleep::sleep;
+use crate::shard::net::timers::{FIRST_REQUEST, Waits};
 use crate::shard::state::current::Current;
 use crate::shard::state::event_loop::Loop;
 use crate::shard::state::lobby::LOOK_EVERY;
+use crate::shard::state::yielding::between_requests;
 use crate::sys::clock;
 
 /// A connection that counts as open as long as this lives, however its task ends.
@@ -77,6 +80,26 @@ impl Place {
     pub fn may_enter(&self, audience: Audience) -> bool {
         let is_callers = audience == Audience::Callers;
         self.is_of(audience) && !(is_callers && self.is_starting())
+    }
+
+    /// How long nothing of a request may come.
+    #[must_use]
+    pub fn patience(&self, order: RequestOrder) -> (Duration, Waits) {
+        let (shard, server) = (&**self.current, &self.current.server);
+        let is_operators = self.is_of(Audience::Operators);
+        let of = match is_operators {
+            true => Audience::Operators,
+            false => Audience::Callers,
+        };
+        // The connection may have a place that others need, without being one of theirs.
+        let is_guest = is_operators && shard.door == Door::Both;
+        match order {
+            RequestOrder::First if shard.process.is_taking() && !is_guest => {
+                (server.header_timeout, Waits::First(of))
+            }
+            RequestOrder::First => (server.header_timeout.min(FIRST_REQUEST), Waits::Moment),
+            RequestOrder::Later => (between_requests(server, of), Waits::Another(of)),
+        }
     }
 
     /// Takes the place that a request of `audience` needs, and waits for it where that must be; a

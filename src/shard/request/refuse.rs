@@ -17,27 +17,18 @@ use crate::shard::request::record::Record;
 use crate::shard::request::words::Words;
 use crate::shard::state::shard::Shard;
 
-/// Answers with an error of infermux's own.
+/// Answers a request of which there is no record with an error of infermux's own; `connection` is
+/// what the connection is for afterwards, as far as the request decides.
 pub async fn refuse(
     shard: &Shard,
     caller: &mut Caller,
     request: &Request,
+    connection: Connection,
     refusal: &Refusal<'_>,
 ) -> After {
     let mut record = Record::new(shard, request);
+    record.connection = connection;
     tell(shard, caller, request, &mut record, refusal).await
-}
-
-/// Answers with an error of infermux's own, after which the connection is closed in any case.
-pub async fn refuse_last(
-    shard: &Shard,
-    caller: &mut Caller,
-    request: &Request,
-    refusal: &Refusal<'_>,
-) {
-    let mut record = Record::new(shard, request);
-    record.connection = Connection::Close;
-    tell(shard, caller, request, &mut record, refusal).await;
 }
 
 /// Answers that no candidate could take the request in the first place, and why.
