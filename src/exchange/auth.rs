@@ -55,9 +55,7 @@ impl<'a> Presented<'a> {
     #[must_use]
     pub fn read_all(head: &'a Head, bytes: &'a [u8]) -> Self {
         let first = Self::read(head, bytes);
-        let has_more = |name| head.values_of(bytes, name).nth(1).is_some();
-        let is_repeated = first.x_api_key.is_some() && has_more(Known::XApiKey)
-            || first.api_key.is_some() && has_more(Known::ApiKey);
+        let is_repeated = head.repeats(Known::XApiKey) || head.repeats(Known::ApiKey);
         Self {
             repeated: is_repeated.then_some((head, bytes)),
             ..first
@@ -133,27 +131,27 @@ pub fn authenticate(
 /// # Errors
 ///
 /// The header does not hold the token.
-pub fn operator(
-    token: Option<&Secret>,
-    authorization: Option<&[u8]>,
-) -> Result<(), Refusal<'static>> {
+pub fn operator(token: Option<&Secret>, presented: Presented<'_>) -> Result<(), Refusal<'static>> {
     let Some(token) = token else { return Ok(()) };
-    match authorization.and_then(bearer) {
+    match presented.authorization.and_then(bearer) {
         Some(offered) if token.matches(offered) => Ok(()),
         Some(_) => Err(Refusal::InvalidApiKey(KeyFault::WrongToken)),
         None => Err(Refusal::InvalidApiKey(KeyFault::NoToken)),
     }
 }
 
-/// Checks that no page of another site makes an operator's browser act: `origin` and `host` are the
-/// values of these headers. Browsers state a page's origin (Fetch standard, section 3.2); a client
+/// Checks that no page of another site makes a browser act: the head was parsed from `bytes`.
+/// Browsers state a page's origin (Fetch standard, section 3.2); a client
 /// that does not is no browser.
 ///
 /// # Errors
 ///
 /// The request comes from a page of another site.
-pub fn same_site(origin: Option<&[u8]>, host: Option<&[u8]>) -> Result<(), Refusal<'static>> {
-    let Some(origin) = origin else { return Ok(()) };
+pub fn same_site(head: &Head, bytes: &[u8]) -> Result<(), Refusal<'static>> {
+    let Some(origin) = head.value_of(bytes, Known::Origin) else {
+        return Ok(());
+    };
+    let host = head.value_of(bytes, Known::Host);
     let schemes = [&b"http://"[..], b"https://"];
     let from = schemes
         .iter()

@@ -1,56 +1,64 @@
 //! Which kind of body a message has, by its label and by its beginning.
 
 use crate::exchange::refusal::Refusal;
+use crate::wire::head::Head;
 use crate::wire::inflate::Coding;
 use crate::wire::known::Known;
 
-/// The labelled type of a request's body, if the body can be read; `value` finds a field by its
-/// name.
-///
-/// # Errors
-/// The body's coding is not supported, or its label says that it is no JSON.
-pub fn may_be_read<'a>(
-    value: impl Fn(Known) -> Option<&'a [u8]>,
-) -> Result<Media, Refusal<'static>> {
-    if Coding::of(value(Known::ContentEncoding)).is_none() {
-        return Err(Refusal::UnsupportedEncoding);
-    }
-    match Media::of(value(Known::ContentType)) {
-        media @ (Media::Json | Media::Unsaid | Media::Form) => Ok(media),
-        Media::Events | Media::Foreign => Err(Refusal::UnsupportedMediaType),
-    }
+/// What the head of a request says of its body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stated {
+    /// The type.
+    pub media: Media,
+    /// How the body is coded; `None`: in a way that is not supported.
+    pub coding: Option<Coding>,
+    /// Whether several lines name codings.
+    is_coded_twice: bool,
 }
 
-/// Whether this `Content-Type` is that of a form with files in it.
-#[must_use]
-pub fn is_form(value: &[u8]) -> bool {
-    let kind = value.split(|byte| *byte == b';').next();
-    let kind = kind.unwrap_or_default().trim_ascii();
-    kind.eq_ignore_ascii_case(b"multipart/form-data")
-}
-
-/// Whether a request's form can be read; `value` finds a field by its name.
-///
-/// # Errors
-/// The body's coding is not supported.
-pub fn is_readable_form<'a>(
-    value: impl Fn(Known) -> Option<&'a [u8]>,
-) -> Result<bool, Refusal<'static>> {
-    let is_form = value(Known::ContentType).is_some_and(is_form);
-    if is_form {
-        is_readable(value)?;
+impl Stated {
+    /// What the head that was parsed from `bytes` says.
+    #[must_use]
+    pub fn read(head: &Head, bytes: &[u8]) -> Self {
+        Self {
+            media: Media::of(head.value_of(bytes, Known::ContentType)),
+            coding: Coding::of(head.value_of(bytes, Known::ContentEncoding)),
+            is_coded_twice: head.repeats(Known::ContentEncoding),
+        }
     }
-    Ok(is_form)
-}
 
-/// Whether a request's body can be read, whatever is in it; `value` finds a field by its name.
-///
-/// # Errors
-/// The body's coding is not supported.
-pub fn is_readable<'a>(value: impl Fn(Known) -> Option<&'a [u8]>) -> Result<(), Refusal<'static>> {
-    match Coding::of(value(Known::ContentEncoding)) {
-        Some(_) => Ok(()),
-        None => Err(Refusal::UnsupportedEncoding),
+    /// Checks that one line at most names a coding.
+    ///
+    /// # Errors
+    /// Two do: they are a list of codings, as one line with a comma is.
+    pub const fn check_lines(self) -> Result<(), Refusal<'static>> {
+        if self.is_coded_twice {
+            return Err(Refusal::UnsupportedEncoding);
+        }
+        Ok(())
+    }
+
+    /// The type of a body that can be read, whatever is in it.
+    ///
+    /// # Errors
+    /// The body's coding is not supported.
+    pub const fn readable(self) -> Result<Media, Refusal<'static>> {
+        match self.coding {
+            Some(_) => Ok(self.media),
+            None => Err(Refusal::UnsupportedEncoding),
+        }
+    }
+
+    /// The type of a body that can be read as JSON.
+    ///
+    /// # Errors
+    /// The body's coding is not supported, or its label says that it is no JSON.
+    pub const fn may_be_json(self) -> Result<Media, Refusal<'static>> {
+        match self.readable() {
+            Ok(media @ (Media::Json | Media::Unsaid | Media::Form)) => Ok(media),
+            Ok(Media::Events | Media::Parts | Media::Foreign) => Err(Refusal::UnsupportedMediaType),
+            Err(refusal) => Err(refusal),
+        }
     }
 }
 
@@ -65,6 +73,8 @@ pub enum Media {
     Unsaid,
     /// A form, which is what `curl -d` calls any body.
     Form,
+    /// A form with files in it.
+    Parts,
     /// Something else: a page, a picture.
     Foreign,
 }
@@ -93,6 +103,8 @@ impl Media {
             Self::Unsaid
         } else if is("application/x-www-form-urlencoded") {
             Self::Form
+        } else if is("multipart/form-data") {
+            Self::Parts
         } else {
             Self::Foreign
         }
@@ -144,7 +156,8 @@ mod tests {
             ("application/octet-stream", Media::Unsaid),
             ("application/x-www-form-urlencoded", Media::Form),
             ("text/html", Media::Foreign),
-            ("multipart/form-data; boundary=json", Media::Foreign),
+            ("multipart/form-data; boundary=json", Media::Parts),
+            ("multipart/mixed; boundary=x", Media::Foreign),
         ] {
             assert_eq!(Media::of(Some(value.as_bytes())), media, "{value}");
         }

@@ -66,20 +66,27 @@ impl Request {
     #[must_use]
     pub fn read(head: &Head, bytes: &[u8], random: [u64; 2], now: Instant) -> Self {
         let target = &bytes[head.target.clone()];
-        let says = |known, word: &[u8]| {
-            let mut values = head.values_of(bytes, known);
-            values.any(|value| value.eq_ignore_ascii_case(word))
+        let audience = match is_of_operators(target) {
+            true => Audience::Operators,
+            false => Audience::Callers,
         };
         let header = if head.names.has(Known::AnthropicVersion) {
             Dialect::Messages
         } else {
             Dialect::Chat
         };
+        let dialect = target::dialect(target, header);
+        let attribution = Attribution::read(head, bytes);
+        let says = |known, word: &[u8]| {
+            let mut values = head.values_of(bytes, known);
+            values.any(|value| value.eq_ignore_ascii_case(word))
+        };
+        let repeated = NAMING.iter().find(|(known, _)| head.repeats(*known));
         Self {
             id: RequestId::of(head.value_of(bytes, Known::XRequestId), random),
-            dialect: target::dialect(target, header),
-            attribution: Attribution::read(head, bytes),
-            audience: audience(target),
+            dialect,
+            attribution,
+            audience,
             started: now,
             ready: now,
             version: if head.minor == 0 {
@@ -104,7 +111,7 @@ impl Request {
             principal: None,
             callers: None,
             trace: None,
-            repeated: repeated(head, bytes),
+            repeated: repeated.map(|(_, fault)| *fault),
         }
     }
 
@@ -160,26 +167,17 @@ impl Request {
     }
 }
 
-/// What of a head that names a caller stands there twice.
-fn repeated(head: &Head, bytes: &[u8]) -> Option<&'static str> {
-    let is_repeated = |known| head.values_of(bytes, known).nth(1).is_some();
-    if is_repeated(Known::Authorization) {
-        Some("Authorization stands in the head more than once")
-    } else if is_repeated(Known::InfermuxCaller) {
-        Some("X-Infermux-Caller stands in the head more than once")
-    } else {
-        None
-    }
-}
-
-/// Whose request one for this target is.
-fn audience(target: &[u8]) -> Audience {
-    if is_of_operators(target) {
-        Audience::Operators
-    } else {
-        Audience::Callers
-    }
-}
+/// The headers that name a caller, and what is wrong with a head in which one stands twice.
+const NAMING: [(Known, &str); 2] = [
+    (
+        Known::Authorization,
+        "Authorization stands in the head more than once",
+    ),
+    (
+        Known::InfermuxCaller,
+        "X-Infermux-Caller stands in the head more than once",
+    ),
+];
 
 #[cfg(test)]
 mod tests {

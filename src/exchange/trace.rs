@@ -4,22 +4,19 @@ use crate::base::random::Random;
 use crate::base::trace::{SpanId, TraceId};
 use crate::config::telemetry::{Otlp, Parent};
 use crate::link::trace::{Calling, Trace};
-use crate::wire::head::Head;
 use crate::wire::known::{Known, Names};
 use crate::wire::trace_context::{self, Context, Flags};
 
-/// The trace of a request whose `head` was parsed from `bytes`. A context that does not follow the
-/// recommendation is as if it were not there.
+/// The trace of a request whose head has these values of `traceparent` and of `tracestate`. A
+/// context that does not follow the recommendation is as if it were not there.
 #[must_use]
-pub fn begin(head: &Head, bytes: &[u8], otlp: &Otlp, random: &mut Random) -> Trace {
-    let context = if head.names.has(Known::Traceparent) {
-        trace_context::read(
-            head.values_of(bytes, Known::Traceparent),
-            head.values_of(bytes, Known::Tracestate),
-        )
-    } else {
-        None
-    };
+pub fn begin<'b>(
+    parents: impl Iterator<Item = &'b [u8]>,
+    states: impl Iterator<Item = &'b [u8]>,
+    otlp: &Otlp,
+    random: &mut Random,
+) -> Trace {
+    let context = trace_context::read(parents, states);
     let span = SpanId::fresh(random.next_u64());
     match (context, otlp.parent) {
         (Some(context), Parent::Child) => continued(context, span, otlp),
@@ -79,7 +76,7 @@ mod tests {
 
     use super::*;
     use crate::decide::sampling::{Sampler, WHOLE};
-    use crate::wire::head::Arrival;
+    use crate::wire::head::{Arrival, Head};
 
     const TRACE: &str = "12345678901234567890123456789012";
     const SPAN: &str = "1234567890123456";
@@ -101,7 +98,9 @@ mod tests {
         let text = format!("GET / HTTP/1.1\r\nHost: a\r\n{fields}\r\n");
         let mut head = Head::default();
         assert_eq!(head.parse_request(text.as_bytes(), 0), Ok(Arrival::Whole));
-        begin(&head, text.as_bytes(), otlp, &mut Random::new(1))
+        let values = |known| head.values_of(text.as_bytes(), known);
+        let (parents, states) = (values(Known::Traceparent), values(Known::Tracestate));
+        begin(parents, states, otlp, &mut Random::new(1))
     }
 
     fn parent(flags: &str) -> String {

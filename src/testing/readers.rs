@@ -140,7 +140,7 @@ pub mod exchange {
         pub use crate::exchange::masks::Masks;
     }
     pub mod media {
-        pub use crate::exchange::media::{Looks, Media, is_readable_form, may_be_read};
+        pub use crate::exchange::media::{Looks, Media, Stated};
     }
     pub mod model_list {
         pub use crate::exchange::model_list::ModelList;

@@ -155,6 +155,16 @@ impl Head {
         fields.map(|field| &bytes[field.value.clone()])
     }
 
+    /// Whether more than one field has a known name.
+    #[must_use]
+    pub fn repeats(&self, known: Known) -> bool {
+        if !self.names.has(known) {
+            return false;
+        }
+        let mut fields = self.fields.iter().filter(|field| field.known == known);
+        fields.nth(1).is_some()
+    }
+
     /// The values of `Connection` where they name fields, besides `close` and `keep-alive`: those
     /// fields are not passed on.
     pub fn listed_by_connection<'b>(

@@ -21,15 +21,14 @@ use crate::wire::body::BodyDecoder;
 use crate::wire::chunked::{Chunked, Progress};
 use crate::wire::head::Framing;
 use crate::wire::inflate::Coding;
-use crate::wire::known::Known;
 
 /// A request's body.
 pub struct Body {
     /// Where it stands in the connection's buffer, its transfer coding removed. The next request
     /// starts behind it.
     pub at: Range<usize>,
-    /// Whether, and in which dialect, it is judged.
-    pub judged: Judged,
+    /// What its request's head says of it.
+    pub label: Label,
     /// What was read of a large body while it arrived.
     pub arriving: Option<Box<Arriving>>,
 }
@@ -39,6 +38,22 @@ impl Body {
     #[must_use]
     pub fn small_message(&self, caller: &Caller) -> Option<Rc<Vec<u8>>> {
         (self.at.len() < LARGE_SPARE_BYTES).then(|| Rc::clone(&caller.bytes))
+    }
+}
+
+/// What is known of a body before it arrives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Label {
+    /// Whether, and in which dialect, it is judged.
+    pub judged: Judged,
+    /// How it is coded.
+    pub coding: Coding,
+}
+
+impl Label {
+    /// Whether a large body is sent on while it arrives. One that is coded must be decoded first.
+    fn is_sent_on(self) -> bool {
+        self.judged == Judged::OnTheWay && self.coding == Coding::Identity
     }
 }
 
@@ -58,14 +73,14 @@ pub async fn read(
     io: &Io,
     server: &Server,
     caller: &mut Caller,
-    judged: Judged,
+    label: Label,
 ) -> Result<Body, Stop> {
     let start = caller.head.len;
     let limit = server.max_body_bytes;
     match caller.head.framing {
         Framing::None | Framing::Close => Ok(Body {
             at: start..start,
-            judged,
+            label,
             arriving: None,
         }),
         Framing::Length(length) => {
@@ -73,19 +88,13 @@ pub async fn read(
                 .ok()
                 .filter(|length| *length <= limit);
             let length = length.ok_or(Stop::Refused(Refusal::RequestTooLarge { limit }))?;
-            if length > UPLOAD_HELD_BYTES_MAX && is_sent_on(caller, judged) {
-                return read_start(io, server, caller, length).await;
+            if length > UPLOAD_HELD_BYTES_MAX && label.is_sent_on() {
+                return read_start(io, server, caller, (length, label)).await;
             }
-            read_length(io, server, caller, (start + length, judged)).await
+            read_length(io, server, caller, (start + length, label)).await
         }
-        Framing::Chunked => read_chunked(io, server, caller, judged).await,
+        Framing::Chunked => read_chunked(io, server, caller, label).await,
     }
-}
-
-/// Whether a large body is sent on while it arrives. One that is coded must be decoded first.
-fn is_sent_on(caller: &Caller, judged: Judged) -> bool {
-    let coding = caller.head.value_of(&caller.bytes, Known::ContentEncoding);
-    judged == Judged::OnTheWay && Coding::of(coding) == Some(Coding::Identity)
 }
 
 /// Reads the beginning of a body that is sent on while it arrives.
@@ -93,7 +102,7 @@ async fn read_start(
     io: &Io,
     server: &Server,
     caller: &mut Caller,
-    length: usize,
+    (length, label): (usize, Label),
 ) -> Result<Body, Stop> {
     let start = caller.head.len;
     let mut pace = Pace::new(server.body_timeout, clock::now());
@@ -113,14 +122,14 @@ async fn read_start(
     let left = length - (end - start);
     let rest = BodyDecoder::Length(left as u64);
     caller.upload = Some(Upload::new(rest, left, length, pace));
-    Ok(Reading::new(Judged::OnTheWay).body(start..end))
+    Ok(Reading::new(label).body(start..end))
 }
 
 async fn read_length(
     io: &Io,
     server: &Server,
     caller: &mut Caller,
-    (end, judged): (usize, Judged),
+    (end, label): (usize, Label),
 ) -> Result<Body, Stop> {
     let start = caller.head.len;
     // A body that cannot be held now is refused before it is sent; any other is counted as it
@@ -128,7 +137,7 @@ async fn read_length(
     if !io.lease.has_room(end - start) {
         return Err(OVERLOADED);
     }
-    let mut reading = Reading::new(judged);
+    let mut reading = Reading::new(label);
     if caller.bytes.len() < end {
         invite(caller).await?;
         let mut pace = Pace::new(server.body_timeout, clock::now());
@@ -150,7 +159,7 @@ async fn read_chunked(
     io: &Io,
     server: &Server,
     caller: &mut Caller,
-    judged: Judged,
+    label: Label,
 ) -> Result<Body, Stop> {
     let start = caller.head.len;
     let mut decoder = Chunked::default();
@@ -158,9 +167,8 @@ async fn read_chunked(
     if caller.bytes.len() == start {
         invite(caller).await?;
     }
-    let mut reading = Reading::new(judged);
+    let mut reading = Reading::new(label);
     let mut pace = Pace::new(server.body_timeout, clock::now());
-    let is_sent_on = is_sent_on(caller, judged);
     loop {
         let progress = decoder
             .compact(caller.bytes_mut(), &mut filled)
@@ -178,7 +186,7 @@ async fn read_chunked(
             return Ok(reading.body(start..filled));
         }
         let missing = limit - (filled - start);
-        if is_sent_on && filled - start > UPLOAD_HELD_BYTES_MAX {
+        if label.is_sent_on() && filled - start > UPLOAD_HELD_BYTES_MAX {
             caller.socket.deadline.clear();
             let rest = BodyDecoder::Chunked(decoder);
             caller.upload = Some(Upload::new(rest, missing, limit, pace));
@@ -207,14 +215,14 @@ fn make_room(io: &Io, caller: &mut Caller, missing: usize) -> Result<(), Stop> {
 
 /// What has been read of a body while it arrives.
 struct Reading {
-    judged: Judged,
+    label: Label,
     arriving: Option<Box<Arriving>>,
 }
 
 impl Reading {
-    fn new(judged: Judged) -> Self {
+    fn new(label: Label) -> Self {
         Self {
-            judged,
+            label,
             arriving: None,
         }
     }
@@ -222,7 +230,7 @@ impl Reading {
     /// Reads on in the arrived part of a body, of which at least `missing` bytes are still to come.
     /// A small body is read whole, later.
     fn take_in(&mut self, body: &[u8], missing: usize) {
-        if let Judged::AsItArrives(dialect) = self.judged
+        if let Judged::AsItArrives(dialect) = self.label.judged
             && body.len() + missing > AT_ONCE_BYTES_MAX
         {
             let arriving = &mut self.arriving;
@@ -234,7 +242,7 @@ impl Reading {
     fn body(self, at: Range<usize>) -> Body {
         Body {
             at,
-            judged: self.judged,
+            label: self.label,
             arriving: self.arriving,
         }
     }

@@ -85,6 +85,17 @@ pub enum RequestOrder {
     Later,
 }
 
+/// How long a connection waits for a request's head.
+#[derive(Clone, Copy, Debug)]
+pub struct Patience {
+    /// As long as nothing of it has come.
+    pub before_head: Duration,
+    /// For which of the loop's connections it waits as long as that.
+    pub waits: Waits,
+    /// Once some of it has come.
+    pub in_head: Duration,
+}
+
 impl Caller {
     /// A connection that was just accepted. `stall` is how long its caller may take no bytes.
     #[must_use]
@@ -120,8 +131,7 @@ impl Caller {
         Box::pin(self.socket.secure(session)).await
     }
 
-    /// Reads until a request's head is there, which may take as long as `within` once it has begun
-    /// to arrive. `patience` says how long nothing of it may come.
+    /// Reads until a request's head is there; `recent` holds heads that came lately.
     ///
     /// # Errors
     ///
@@ -130,12 +140,10 @@ impl Caller {
         &mut self,
         order: RequestOrder,
         recent: &RefCell<RecentHeads>,
-        within: Duration,
-        patience: impl FnOnce() -> (Duration, Waits),
+        patience: Patience,
     ) -> Result<(), Stop> {
         let mut seen = 0;
-        let mut has_begun = false;
-        let mut patience = Some(patience);
+        let (mut is_awaited, mut has_begun) = (false, false);
         loop {
             if order == RequestOrder::Later {
                 self.skip_empty_lines();
@@ -155,14 +163,13 @@ impl Caller {
                     self.give_back();
                 }
                 // Empty lines do not put it off.
-                if let Some(patience) = patience.take() {
-                    let (wait, waits) = patience();
-                    let until = clock::now() + wait;
-                    self.socket.deadline.set_waiting(until, waits);
+                if !std::mem::replace(&mut is_awaited, true) {
+                    let until = clock::now() + patience.before_head;
+                    self.socket.deadline.set_waiting(until, patience.waits);
                 }
             } else if !has_begun {
                 has_begun = true;
-                let until = clock::now() + within;
+                let until = clock::now() + patience.in_head;
                 self.socket.deadline.set(until, Cut::Read);
             }
             match self.read_more().await {

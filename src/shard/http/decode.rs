@@ -7,13 +7,12 @@ use std::rc::Rc;
 use crate::base::limits::AT_ONCE_BYTES_MAX;
 use crate::dialect::ask::{self, Arriving, AskFault};
 use crate::exchange::refusal::Refusal;
-use crate::shard::http::body::{Body, Judged};
+use crate::shard::http::body::{Body, Judged, Label};
 use crate::shard::http::caller::Caller;
 use crate::shard::http::inflate::{Fault, decode};
 use crate::shard::net::io::Io;
 use crate::shard::net::sleep::pause;
-use crate::wire::inflate::{Coding, Inflate};
-use crate::wire::known::Known;
+use crate::wire::inflate::Inflate;
 
 /// Decodes the body of the caller's request where it is coded, and puts `model`, which the path
 /// names, into a body that names none. The result replaces the body, and has `limit` bytes at most.
@@ -36,7 +35,7 @@ pub async fn request(
 
 fn lacks_model(caller: &Caller, body: &Body) -> bool {
     let bytes = &caller.bytes[body.at.clone()];
-    let fault = match (&body.arriving, body.judged) {
+    let fault = match (&body.arriving, body.label.judged) {
         (Some(arriving), _) => arriving.finish(bytes).and_then(Result::err),
         (None, Judged::AsItArrives(dialect)) => ask::read_ask(dialect, bytes).err(),
         (None, Judged::OnTheWay | Judged::Never) => None,
@@ -62,7 +61,7 @@ async fn name(
         return Err(Refusal::Overloaded);
     }
     caller.replace(message, at.end, held);
-    Ok(read_in_pieces(caller, at, body.judged).await)
+    Ok(read_in_pieces(caller, at, body.label).await)
 }
 
 /// The decoded body.
@@ -72,8 +71,7 @@ async fn plain(
     caller: &mut Caller,
     body: Body,
 ) -> Result<Body, Refusal<'static>> {
-    let coding = Coding::of(caller.head.value_of(&caller.bytes, Known::ContentEncoding));
-    let Some(inflate) = coding.and_then(Inflate::new) else {
+    let Some(inflate) = Inflate::new(body.label.coding) else {
         return Ok(body);
     };
     let (start, end) = (body.at.start, body.at.end);
@@ -92,7 +90,7 @@ async fn plain(
             let at = start..message.len();
             message.extend_from_slice(&bytes[end..]);
             caller.replace(message, at.end, held);
-            Ok(read_in_pieces(caller, at, body.judged).await)
+            Ok(read_in_pieces(caller, at, body.label).await)
         }
         Err(Fault::Corrupt) => Err(Refusal::InvalidRequest(
             "the body is not what its Content-Encoding says",
@@ -103,14 +101,14 @@ async fn plain(
 }
 
 /// The body that stands `at` this place; a large one is read as if it arrived now.
-async fn read_in_pieces(caller: &Caller, at: Range<usize>, judged: Judged) -> Body {
+async fn read_in_pieces(caller: &Caller, at: Range<usize>, label: Label) -> Body {
     let mut read = Body {
         at,
-        judged,
+        label,
         arriving: None,
     };
     let body = &caller.bytes[read.at.clone()];
-    let Judged::AsItArrives(dialect) = judged else {
+    let Judged::AsItArrives(dialect) = label.judged else {
         return read;
     };
     if body.len() <= AT_ONCE_BYTES_MAX {

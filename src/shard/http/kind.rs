@@ -39,9 +39,9 @@ pub async fn of(
     match (label, wants_stream) {
         (Media::Events, true) => return Ok(Kind::Stream),
         (Media::Json, false) => return Ok(Kind::Whole),
-        (Media::Foreign | Media::Form, false) => return Err(MALFORMED),
+        (Media::Foreign | Media::Form | Media::Parts, false) => return Err(MALFORMED),
         (Media::Events | Media::Unsaid, false)
-        | (Media::Json | Media::Unsaid | Media::Foreign | Media::Form, true) => {}
+        | (Media::Json | Media::Unsaid | Media::Foreign | Media::Form | Media::Parts, true) => {}
     }
     match (looks(caller, up).await?, label) {
         (Looks::Events, _) if wants_stream => Ok(Kind::Stream),

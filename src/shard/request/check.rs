@@ -4,17 +4,27 @@ use std::rc::Rc;
 
 use crate::base::endpoint::Endpoint;
 use crate::exchange::auth::{self, Presented};
-use crate::exchange::media::{self, Media};
+use crate::exchange::media::{Media, Stated};
 use crate::exchange::refusal::{PathHint, Refusal};
 use crate::exchange::request::Request;
 use crate::exchange::stored::Part;
-use crate::exchange::target::{self, Manage, Target};
+use crate::exchange::target::{self, Manage, Method, Target};
+use crate::shard::http::body::{Judged, Label};
 use crate::shard::state::shard::Shard;
 use crate::sys::clock;
 use crate::wire::head::Head;
+use crate::wire::inflate::Coding;
 use crate::wire::known::Known;
 
-/// Looks at what the head alone decides: path, method, key.
+/// What the head alone decides.
+pub struct Checked {
+    /// What the request is for.
+    pub target: Target,
+    /// What is known of its body.
+    pub label: Label,
+}
+
+/// Looks at what the head alone decides: path, method, key, and the kind of the body.
 ///
 /// # Errors
 ///
@@ -24,36 +34,34 @@ pub fn check<'a>(
     request: &mut Request,
     head: &Head,
     bytes: &'a [u8],
-) -> Result<Target, Refusal<'a>> {
+) -> Result<Checked, Refusal<'a>> {
     if let Some(repeated) = request.repeated {
         return Err(Refusal::InvalidRequest(repeated));
     }
     let preflight = shard.era.cors.as_ref().zip(request.grant);
     let preflight = preflight.and_then(|(cors, grant)| cors.preflight(grant, head, bytes));
-    if let Some(lines) = preflight {
-        let target = Target::Preflight(lines);
-        request.origin.endpoint = Some(target.name());
-        return Ok(target);
-    }
-    let target = read_target(shard, request, head, bytes)?;
+    let (method, target) = match preflight {
+        Some(lines) => (Method::Get, Target::Preflight(lines)),
+        None => read_target(shard, request, head, bytes)?,
+    };
     request.origin.endpoint = Some(target.name());
     request.origin.dialect = target.has_dialects().then_some(request.dialect);
-    let authorization = head.value_of(bytes, Known::Authorization);
-    match &target {
+    let stated = Stated::read(head, bytes);
+    let presented = Presented::read_all(head, bytes);
+    let is_asked_for = match &target {
         // The page has no data in it: what it shows, it asks for with the token.
         Target::Root
         | Target::Preflight(_)
         | Target::Manage(Manage::Page | Manage::PageElsewhere | Manage::Health | Manage::Ready) => {
+            true
         }
         Target::Manage(Manage::Report(_) | Manage::Key(_) | Manage::Explain(_)) => {
-            auth::operator(shard.management_token.as_ref(), authorization)?;
+            auth::operator(shard.management_token.as_ref(), presented)?;
+            true
         }
         Target::Manage(Manage::Reload | Manage::ByHand(..) | Manage::SwitchKey(..)) => {
-            auth::operator(shard.management_token.as_ref(), authorization)?;
-            auth::same_site(
-                head.value_of(bytes, Known::Origin),
-                head.value_of(bytes, Known::Host),
-            )?;
+            auth::operator(shard.management_token.as_ref(), presented)?;
+            false
         }
         Target::Passed(_) if shard.plan.routes.passthrough.is_none() => {
             let path = std::str::from_utf8(&bytes[head.target.clone()]);
@@ -67,17 +75,19 @@ pub fn check<'a>(
         | Target::Models
         | Target::Model(_)
         | Target::Stored(_) => {
-            admit(shard, request, Presented::read_all(head, bytes))?;
+            let callers = || shard.held_callers.current(&shard.callers);
+            let auth = &shard.plan.auth;
+            request.principal = auth::authenticate(auth, presented, callers, clock::wall)?;
+            admit(shard, request);
             // What a browser sends without asking would spend the keys of the file.
-            if !is_asked_for(&target, head, bytes)? && !may_call(shard, request) {
-                auth::same_site(
-                    head.value_of(bytes, Known::Origin),
-                    head.value_of(bytes, Known::Host),
-                )?;
-            }
+            is_asked_for(&target, method, stated)? || may_call(shard, request)
         }
+    };
+    if !is_asked_for {
+        auth::same_site(head, bytes)?;
     }
-    Ok(target)
+    let label = label(&target, stated);
+    Ok(Checked { target, label })
 }
 
 /// Reads what the request is about.
@@ -90,10 +100,10 @@ fn read_target<'a>(
     request: &mut Request,
     head: &Head,
     bytes: &'a [u8],
-) -> Result<Target, Refusal<'a>> {
+) -> Result<(Method, Target), Refusal<'a>> {
     let (method, target) = (&bytes[head.method.clone()], &bytes[head.target.clone()]);
     if let Some(target) = target::read_usual(shard.door, method, target) {
-        return Ok(target);
+        return Ok((Method::Post, target));
     }
     let target = std::str::from_utf8(target)
         .map_err(|_| Refusal::Malformed("the request target is not valid"))?;
@@ -102,35 +112,23 @@ fn read_target<'a>(
             request.origin.endpoint = Some(Endpoint::Responses.name());
             Err(Refusal::UpgradeRequired)
         }
-        read => read.map(|(_, target)| target),
+        read => read,
     }
 }
 
 /// Whether a browser asks before it sends such a request for a page of another site, or the request
 /// spends nothing: it asks before it sends JSON.
-fn is_asked_for(target: &Target, head: &Head, bytes: &[u8]) -> Result<bool, Refusal<'static>> {
-    // Two lines are a list of codings, as one line with a comma is.
-    if head
-        .values_of(bytes, Known::ContentEncoding)
-        .nth(1)
-        .is_some()
-    {
-        return Err(Refusal::UnsupportedEncoding);
-    }
+fn is_asked_for(target: &Target, method: Method, stated: Stated) -> Result<bool, Refusal<'static>> {
+    stated.check_lines()?;
     Ok(match target {
         // A browser sends a form without asking.
-        Target::Infer(endpoint, _)
-            if endpoint.takes_forms()
-                && media::is_readable_form(|name| head.value_of(bytes, name))? =>
-        {
+        Target::Infer(endpoint, _) if endpoint.takes_forms() && stated.media == Media::Parts => {
+            stated.readable()?;
             false
         }
-        Target::Passed(_) if &bytes[head.method.clone()] != b"POST" => true,
-        Target::Passed(_) => {
-            media::is_readable(|name| head.value_of(bytes, name))?;
-            Media::of(head.value_of(bytes, Known::ContentType)) == Media::Json
-        }
-        Target::Infer(..) => media::may_be_read(|name| head.value_of(bytes, name))? == Media::Json,
+        Target::Passed(_) if method != Method::Post => true,
+        Target::Passed(_) => stated.readable()? == Media::Json,
+        Target::Infer(..) => stated.may_be_json()? == Media::Json,
         // It needs no body.
         Target::Stored(stored) => stored.part != Part::Cancel,
         Target::Models
@@ -154,24 +152,36 @@ fn asks_for_web_socket(shard: &Shard, head: &Head, bytes: &[u8]) -> bool {
         && target::has_web_socket(shard.door, target)
 }
 
-/// Admits a caller, and notes whose request it is.
-fn admit(
-    shard: &Shard,
-    request: &mut Request,
-    presented: Presented<'_>,
-) -> Result<(), Refusal<'static>> {
-    let callers = || shard.held_callers.current(&shard.callers);
-    request.principal = auth::authenticate(&shard.plan.auth, presented, callers, clock::wall)?;
+/// What is known of the body of a request for `target`.
+fn label(target: &Target, stated: Stated) -> Label {
+    let judged = match target {
+        Target::Infer(endpoint, _) if endpoint.takes_forms() && stated.media == Media::Parts => {
+            Judged::OnTheWay
+        }
+        Target::Passed(_) => Judged::OnTheWay,
+        Target::Infer(endpoint, _) => Judged::AsItArrives(endpoint.dialect()),
+        Target::Root
+        | Target::Preflight(_)
+        | Target::Models
+        | Target::Model(_)
+        | Target::Stored(_)
+        | Target::Manage(_) => Judged::Never,
+    };
+    let coding = stated.coding.unwrap_or(Coding::Identity);
+    Label { judged, coding }
+}
+
+/// Notes of an admitted request whose it is.
+fn admit(shard: &Shard, request: &mut Request) {
     let callers = match &request.principal {
         Some(principal) => Rc::clone(principal.callers()),
-        None => callers(),
+        None => shard.held_callers.current(&shard.callers),
     };
     request.callers = (!callers.accounts().is_empty()).then_some(callers);
     if let Some(principal) = &request.principal {
         principal.attribute(&mut request.attribution);
         request.wants_stream_cost |= principal.key().stream_cost;
     }
-    Ok(())
 }
 
 /// Whether the page that the request comes from is one of `server.cors`.

@@ -389,7 +389,7 @@ impl<'a> Passing<'_, '_, 'a> {
         let told = || {
             let usage = match self.media {
                 Media::Events => self.told(),
-                Media::Json | Media::Unsaid | Media::Form | Media::Foreign => None,
+                Media::Json | Media::Unsaid | Media::Form | Media::Parts | Media::Foreign => None,
             };
             self.attempt.used(usage, self.text_bytes)
         };

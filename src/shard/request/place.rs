@@ -9,13 +9,12 @@
 
 use std::cell::Cell;
 use std::rc::Rc;
-use std::time::Duration;
 
 use crate::exchange::door::Door;
 use crate::exchange::refusal::Refusal;
 use crate::link::gate::{Audience, Phase};
 use crate::link::pause;
-use crate::shard::http::caller::{Caller, RequestOrder};
+use crate::shard::http::caller::{Caller, Patience, RequestOrder};
 use crate::shard::http::stop::Stop;
 use crate::shard::net::sleep::sleep;
 use crate::shard::net::timers::{FIRST_REQUEST, Waits};
@@ -82,9 +81,9 @@ impl Place {
         self.is_of(audience) && !(is_callers && self.is_starting())
     }
 
-    /// How long nothing of a request may come.
+    /// How long the connection waits for a request's head.
     #[must_use]
-    pub fn patience(&self, order: RequestOrder) -> (Duration, Waits) {
+    pub fn patience(&self, order: RequestOrder) -> Patience {
         let (shard, server) = (&**self.current, &self.current.server);
         let is_operators = self.is_of(Audience::Operators);
         let of = match is_operators {
@@ -93,12 +92,18 @@ impl Place {
         };
         // The connection may have a place that others need, without being one of theirs.
         let is_guest = is_operators && shard.door == Door::Both;
-        match order {
+        let in_head = server.header_timeout;
+        let (before_head, waits) = match order {
             RequestOrder::First if shard.process.is_taking() && !is_guest => {
-                (server.header_timeout, Waits::First(of))
+                (in_head, Waits::First(of))
             }
-            RequestOrder::First => (server.header_timeout.min(FIRST_REQUEST), Waits::Moment),
+            RequestOrder::First => (in_head.min(FIRST_REQUEST), Waits::Moment),
             RequestOrder::Later => (between_requests(server, of), Waits::Another(of)),
+        };
+        Patience {
+            before_head,
+            waits,
+            in_head,
         }
     }
 
@@ -122,15 +127,13 @@ impl Place {
     }
 
     async fn until_started(&self, caller: &mut Caller) -> Result<(), Stop> {
-        caller.read_ahead();
         // In a box of its own: a timer is aligned so that it would pad every request's future.
         let started = Box::pin(async {
             while self.is_starting() {
                 sleep(LOOK_EVERY).await;
             }
         });
-        let started = caller.unless_gone(started).await;
-        caller.take_in_ahead();
+        let started = caller.unless_gone_before_body(started).await;
         started.ok_or(Stop::Gone)
     }
 
@@ -171,14 +174,12 @@ impl Place {
         let waiting = current
             .lobby
             .join(on_operators.then_some(&*current.process));
-        caller.read_ahead();
         // In a box of its own: a timer is aligned so that it would pad every request's future.
         let admitted = Box::pin(waiting.until_admitted(&current.process, || {
             current.make_places(Audience::Callers);
         }));
-        let admitted = caller.unless_gone(admitted).await;
+        let admitted = caller.unless_gone_before_body(admitted).await;
         drop(waiting);
-        caller.take_in_ahead();
         match admitted {
             Some(true) => Ok(()),
             Some(false) => Err(Stop::Refused(Refusal::ShuttingDown)),

@@ -10,6 +10,13 @@ use crate::shard::net::timers::Deadline;
 use crate::sys::clock;
 
 impl Caller {
+    /// Whether the caller has hung up, whatever it has sent before that was not read yet. This asks
+    /// the system.
+    #[must_use]
+    pub fn has_left(&self) -> bool {
+        self.socket.deadline.peer_has_left()
+    }
+
     /// Whether more of the request, or bytes behind it, have come while it is being answered.
     #[must_use]
     pub fn has_more(&self) -> bool {
@@ -45,6 +52,14 @@ impl Caller {
             Poll::Pending
         })
         .await
+    }
+
+    /// As [`Caller::unless_gone`], before the request's body is read.
+    pub async fn unless_gone_before_body<T>(&mut self, work: impl Future<Output = T>) -> Option<T> {
+        self.read_ahead();
+        let done = self.unless_gone(work).await;
+        self.take_in_ahead();
+        done
     }
 
     /// Waits for `work`; returns `None`, and drops `work`, when the caller hangs up meanwhile. Only
