@@ -34,10 +34,14 @@ pub struct Body {
 }
 
 impl Body {
-    /// The message of a small request, which is kept to the request's end.
+    /// The message of a small request that is judged, which is kept to the request's end.
     #[must_use]
     pub fn small_message(&self, caller: &Caller) -> Option<Rc<Vec<u8>>> {
-        (self.at.len() < LARGE_SPARE_BYTES).then(|| Rc::clone(&caller.bytes))
+        let is_kept = match self.label.judged {
+            Judged::AsItArrives(_) => self.at.len() < LARGE_SPARE_BYTES,
+            Judged::OnTheWay | Judged::Never => false,
+        };
+        is_kept.then(|| Rc::clone(&caller.bytes))
     }
 }
 
@@ -46,7 +50,7 @@ impl Body {
 pub struct Label {
     /// Whether, and in which dialect, it is judged.
     pub judged: Judged,
-    /// How it is coded.
+    /// How it is coded, where it is to be decoded.
     pub coding: Coding,
 }
 

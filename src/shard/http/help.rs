@@ -1,7 +1,9 @@
 //! Has helper threads do long computations; the shard serves others meanwhile.
 
+use std::ops::Range;
 use std::sync::Arc;
 
+use crate::base::limits::INSPECTED_AT_ONCE_BYTES_MAX;
 use crate::exchange::refusal::Refusal;
 use crate::link::helpers::{self, Helpers, Look};
 use crate::shard::http::caller::Caller;
@@ -41,6 +43,25 @@ pub async fn make<T: Send + 'static>(
             Look::Lost => return Err(Refusal::Internal),
         }
     }
+}
+
+/// What `read` finds in the body at `at` of the caller's bytes; a helper thread looks through a
+/// large one.
+///
+/// # Errors
+///
+/// No helper thread has time for a large body.
+pub async fn look<T: Send + 'static>(
+    helpers: &Helpers,
+    caller: &mut Caller,
+    at: Range<usize>,
+    read: impl FnOnce(&[u8]) -> T + Send + 'static,
+) -> Result<T, Refusal<'static>> {
+    if at.len() <= INSPECTED_AT_ONCE_BYTES_MAX {
+        return Ok(read(&caller.bytes[at]));
+    }
+    let work = move |message: &[u8]| read(&message[at]);
+    make_of_message(helpers, caller, work).await
 }
 
 /// Has a helper thread call `make` with the caller's message, head and body.

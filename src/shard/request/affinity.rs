@@ -9,8 +9,8 @@ use crate::exchange::affinity::{self, Found, Sought};
 use crate::exchange::attribution::Label;
 use crate::exchange::refusal::Refusal;
 use crate::shard::http::caller::Caller;
+use crate::shard::http::help;
 use crate::shard::request::job::Job;
-use crate::shard::request::look::look;
 
 /// Finds out which conversation the job's request belongs to, where its route asks for that.
 ///
@@ -51,7 +51,7 @@ async fn find(
         read(&caller.bytes[at])
     } else {
         // In a box of its own: few requests need the room.
-        Box::pin(look(job.shard, caller, at, read)).await?
+        Box::pin(help::look(&job.shard.helpers, caller, at, read)).await?
     };
     Ok(())
 }

@@ -6,7 +6,7 @@ use std::ops::Range;
 use crate::dialect::ask::Ask;
 use crate::exchange::request::Request;
 use crate::shard::http::caller::Caller;
-use crate::shard::request::look::look;
+use crate::shard::http::help;
 use crate::shard::request::unserved::Unserved;
 use crate::shard::state::shard::Shard;
 use crate::wire::json::{self, Kind, Value};
@@ -27,7 +27,7 @@ pub(super) async fn check<'a>(
         return Ok(());
     };
     let denied = if principal.allows_model(&ask.model) {
-        let named = look(shard, caller, at, others).await?;
+        let named = help::look(&shard.helpers, caller, at, others).await?;
         named.into_iter().find(|name| !principal.allows_model(name))
     } else {
         Some(ask.model.clone().into_owned())

@@ -22,9 +22,9 @@ pub enum Arrived {
     Unreadable,
 }
 
-/// The request whose head the caller has sent.
+/// Begins the request whose head the caller has sent.
 #[must_use]
-pub fn request(shard: &Shard, caller: &Caller, arrived: Arrived) -> Request {
+pub fn begin(shard: &Shard, caller: &Caller, arrived: Arrived) -> Request {
     let (head, bytes, address) = (&caller.head, &**caller.bytes, caller.address);
     let mut random = shard.random.borrow_mut();
     let numbers = [random.next_u64(), random.next_u64()];

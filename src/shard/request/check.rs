@@ -167,8 +167,14 @@ fn label(target: &Target, stated: Stated) -> Label {
         | Target::Stored(_)
         | Target::Manage(_) => Judged::Never,
     };
-    let coding = stated.coding.unwrap_or(Coding::Identity);
-    Label { judged, coding }
+    let coding = match judged {
+        Judged::AsItArrives(_) | Judged::OnTheWay => stated.coding,
+        Judged::Never => None,
+    };
+    Label {
+        judged,
+        coding: coding.unwrap_or(Coding::Identity),
+    }
 }
 
 /// Notes of an admitted request whose it is.

@@ -5,17 +5,17 @@ use std::rc::Rc;
 
 use crate::exchange::refusal::Connection;
 use crate::exchange::request::Request;
-use crate::shard::http::body::{self, Judged};
+use crate::exchange::target::Target;
+use crate::shard::http::body;
 use crate::shard::http::caller::{Caller, RequestOrder};
+use crate::shard::http::decode;
 use crate::shard::http::stop::Stop;
 use crate::shard::net::tcp::Stream;
 use crate::shard::request::after::After;
 use crate::shard::request::arrived::{self, Arrived};
 use crate::shard::request::check::{self, Checked};
 use crate::shard::request::drive;
-use crate::shard::request::on_the_way;
 use crate::shard::request::place::Place;
-use crate::shard::request::refuse;
 use crate::shard::request::unread::{self, Unread};
 use crate::shard::state::shard::Shard;
 use crate::sys::clock;
@@ -61,7 +61,7 @@ async fn serve_one(
         Err(Stop::Refused(refusal)) => (Arrived::Unreadable, Some(refusal)),
         Err(Stop::Gone) => return After::Close,
     };
-    let mut request = arrived::request(shard, caller, how);
+    let mut request = arrived::begin(shard, caller, how);
     let _busy = match how {
         Arrived::Read => Some(shard.meters.busy(request.audience)),
         Arrived::Unreadable => None,
@@ -116,35 +116,23 @@ async fn serve_checked(
             return Err(Unread::Waiting(Stop::Gone));
         }
     }
-    close_before_end(caller, request);
+    if let Some(upload) = &mut caller.upload {
+        // Until all of it has come, it is not known where the next request begins.
+        upload.connection = std::mem::replace(&mut request.connection, Connection::Close);
+    }
     caller.read_ahead();
     let end = body.at.end;
-    let answered = match label.judged {
-        Judged::OnTheWay => {
-            // In a box of its own: few requests need the room.
-            Box::pin(on_the_way::answer(shard, caller, request, target, body)).await
-        }
-        Judged::AsItArrives(_) | Judged::Never => {
-            drive::answer(shard, caller, request, target, body).await
-        }
+    let model = if let Target::Infer(_, model) = target {
+        model.as_deref()
+    } else {
+        None
     };
-    let after = match answered {
-        Ok(after) => after,
-        Err(unserved) => {
-            let connection = request.connection;
-            refuse::refuse(shard, caller, request, connection, &unserved.refusal()).await
-        }
-    };
+    let body = decode::request(&shard.io, shard.server.max_body_bytes, caller, body, model).await;
+    let body = body.map_err(|refusal| Unread::Coded(refusal, end))?;
+    let after = drive::answer(shard, caller, request, target, body).await;
     if caller.upload.is_some() {
         return Err(Unread::Answered);
     }
     caller.forget(end);
     Ok(after)
-}
-
-/// Until all of an upload has come, it is not known where the next request begins.
-fn close_before_end(caller: &mut Caller, request: &mut Request) {
-    if let Some(upload) = &mut caller.upload {
-        upload.connection = std::mem::replace(&mut request.connection, Connection::Close);
-    }
 }

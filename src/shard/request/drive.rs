@@ -14,19 +14,17 @@ use crate::base::tokens::Tokens;
 
 use crate::decide::eligible::Eligible;
 use crate::decide::outcome::{Outcome, Verdict};
-use crate::dialect::ask::Ask;
 use crate::exchange::refusal::Refusal;
 use crate::exchange::request::Request;
 use crate::exchange::target::Target;
 use crate::link::facts::{Sample, SampleKind};
 use crate::shard::http::body::Body;
 use crate::shard::http::caller::Caller;
-use crate::shard::http::decode;
 use crate::shard::request::admit;
 use crate::shard::request::affinity;
 use crate::shard::request::after::{self, After};
 use crate::shard::request::allowed;
-use crate::shard::request::ask;
+use crate::shard::request::ask::{self, Asked};
 use crate::shard::request::attempt::End;
 use crate::shard::request::choose;
 use crate::shard::request::count;
@@ -40,7 +38,7 @@ use crate::shard::request::mishap;
 use crate::shard::request::models;
 use crate::shard::request::not_translated::NotTranslated;
 use crate::shard::request::outage;
-use crate::shard::request::parcel::{self, Parcel};
+use crate::shard::request::parcel::Parcel;
 use crate::shard::request::parts;
 use crate::shard::request::perform;
 use crate::shard::request::permit::Permit;
@@ -54,118 +52,61 @@ use crate::shard::request::unserved::Unserved;
 use crate::shard::state::shard::Shard;
 use crate::sys::clock;
 
-/// Answers a request whose `body` has arrived.
-///
-/// # Errors
-///
-/// It cannot be read, or asks for what there is not.
+/// Answers a request whose `body`, or the beginning of it, has arrived.
 pub(super) async fn answer<'a>(
     shard: &'a Rc<Shard>,
     caller: &mut Caller,
     request: &'a Request,
     target: &'a Target,
     body: Body,
-) -> Result<After, Unserved<'a>> {
-    match target {
-        Target::Infer(endpoint, deployment) => {
-            let (io, limit) = (&shard.io, shard.server.max_body_bytes);
-            let body = decode::request(io, limit, caller, body, deployment.as_deref()).await?;
-            infer(shard, caller, request, *endpoint, body).await
-        }
-        // `on_the_way` answers it.
-        Target::Passed(_) => Ok(After::Close),
-        Target::Root => Ok(local::root(shard, caller, request).await),
-        Target::Preflight(lines) => Ok(local::preflight(shard, caller, request, lines).await),
-        Target::Models => models::all(shard, caller, request).await,
-        Target::Model(id) => models::one(shard, caller, request, id).await,
-        Target::Stored(what) => Ok(stored::answer(shard, caller, request, what, body).await),
-        Target::Manage(what) => Ok(manage::answer(shard, caller, request, what, body).await),
+) -> After {
+    let (message, at) = (body.small_message(caller), body.at.clone());
+    let message = message.as_ref().map(|message| &***message);
+    let asked = ask::read(shard, caller, target, message, body).await;
+    let mut record = Record::new(shard, request);
+    let served = match asked {
+        Ok(Some(ref asked)) => serve((shard, request), caller, &mut record, asked).await,
+        Ok(None) => serve_other(shard, caller, &mut record, (target, at)).await,
+        Err(unserved) => Err(unserved),
+    };
+    match served {
+        Ok(after) => after,
+        Err(unserved) => refuse::tell(caller, &mut record, &unserved.refusal()).await,
     }
 }
 
-async fn infer(
-    shard: &Rc<Shard>,
+/// Serves a request that asks nothing of a provider's models, and whose body stands `at` there.
+async fn serve_other<'a>(
+    shard: &'a Rc<Shard>,
     caller: &mut Caller,
-    request: &Request,
-    endpoint: Endpoint,
-    body: Body,
-) -> Result<After, Unserved<'static>> {
-    let (small, at) = (body.small_message(caller), body.at.clone());
-    let head = match &small {
-        Some(message) => Rc::clone(message),
-        // The body is let go of before the request ends, and its head is not.
-        None => Rc::new(caller.bytes[..at.start].to_vec()),
+    record: &mut Record<'a>,
+    (target, at): (&'a Target, Range<usize>),
+) -> Result<After, Unserved<'a>> {
+    let (_, request) = record.of();
+    let answer = match target {
+        Target::Root => local::root(shard),
+        Target::Preflight(lines) => local::preflight(lines),
+        Target::Models => models::all(shard, caller, request)?,
+        Target::Model(id) => models::one(shard, request, id)?,
+        Target::Manage(what) => manage::answer(shard, caller, request, (what, at)).await?,
+        Target::Stored(what) => return stored::answer(shard, caller, record, (what, at)).await,
+        // They ask for something.
+        Target::Infer(..) | Target::Passed(_) => return Ok(After::Close),
     };
-    let read = match &small {
-        Some(message) => {
-            let mut asks = shard.asks.borrow_mut();
-            asks.read_ask(endpoint.dialect(), &message[at.clone()])
-        }
-        None => ask::read_large(shard, caller, endpoint.dialect(), body).await?,
-    };
-    let mut ask = read.map_err(|fault| Unserved::Invalid(fault.to_string()))?;
-    let mut parcel = None;
-    if endpoint.is_passed_on() {
-        let reading = parcel::read(shard, caller, (endpoint, at.clone()), &mut ask);
-        parcel = Some(Box::pin(reading).await?);
-    }
-    let asked = Asked {
-        endpoint,
-        head: &head,
-        at,
-        ask: &ask,
-        parcel: parcel.as_ref(),
-    };
-    Ok(route(shard, caller, request, asked).await)
-}
-
-/// What a request asks for, once its body was read.
-pub(super) struct Asked<'a> {
-    /// What it is for.
-    pub(super) endpoint: Endpoint,
-    /// The caller's bytes up to the body at least.
-    pub(super) head: &'a [u8],
-    /// Where the body stands in the caller's bytes.
-    pub(super) at: Range<usize>,
-    /// What the body says.
-    pub(super) ask: &'a Ask<'a>,
-    /// What is known besides, if it is passed on as it is.
-    pub(super) parcel: Option<&'a Parcel>,
+    Ok(local::answer(shard, caller, request, record, answer).await)
 }
 
 /// Finds out where a request goes, and sends it there.
-pub(super) async fn route<'a>(
-    shard: &'a Rc<Shard>,
-    caller: &mut Caller,
-    request: &'a Request,
-    asked: Asked<'a>,
-) -> After {
-    let mut record = Record::new(shard, request);
-    record.asks(asked.endpoint, asked.ask);
-    #[cfg(debug_assertions)]
-    mishap::play(caller);
-    match serve((shard, request), caller, &mut record, asked).await {
-        Ok(after) => after,
-        Err(unserved) => {
-            refuse::tell(shard, caller, request, &mut record, &unserved.refusal()).await
-        }
-    }
-}
-
-/// Serves a request whose body has been read.
 async fn serve<'a>(
     (shard, request): (&'a Rc<Shard>, &'a Request),
     caller: &mut Caller,
     record: &mut Record<'a>,
-    asked: Asked<'a>,
+    asked: &'a Asked<'a>,
 ) -> Result<After, Unserved<'a>> {
-    let Asked {
-        endpoint,
-        head,
-        at,
-        ask,
-        parcel,
-    } = asked;
+    record.asks(asked.endpoint, &asked.ask);
+    #[cfg(debug_assertions)]
+    mishap::play(caller);
+    let (endpoint, ask, at) = (asked.endpoint, &asked.ask, asked.at.clone());
     allowed::check(shard, caller, (request, ask), at.clone()).await?;
     let Some(routed) = choose::route(shard, endpoint, &ask.model) else {
         return Err(choose::not_found(shard, endpoint, &ask.model).into());
@@ -173,12 +114,12 @@ async fn serve<'a>(
     let pins = pins::read(shard, caller, (endpoint, &routed), at.clone()).await?;
     let begun = Begun {
         endpoint,
-        head,
+        head: &asked.head,
         body: at,
         ask,
         routed,
         pins,
-        parcel,
+        parcel: asked.parcel.as_ref(),
     };
     let mut job = begun.job(shard, request);
     if job.routed.route.affinity.is_some() {

@@ -10,7 +10,6 @@ use crate::dialect::responses::write_failed::Failed;
 use crate::dialect::shell;
 use crate::dialect::shell::sign::Sign;
 use crate::exchange::refusal::{Connection, Refusal};
-use crate::exchange::request::Request;
 use crate::exchange::version::Version;
 use crate::shard::http::caller::Caller;
 use crate::shard::http::signs::Signs;
@@ -47,15 +46,10 @@ pub fn show_signs(job: &Job<'_>, caller: &mut Caller, sign: Sign, now: Instant) 
     caller.signs = Signs::new(sign, job.request.version, every, now);
 }
 
-/// Ends a stream that has its head, and no content, with a refusal.
-pub async fn refuse(
-    shard: &Shard,
-    caller: &mut Caller,
-    request: &Request,
-    record: &mut Record<'_>,
-    refusal: &Refusal<'_>,
-) -> After {
-    record.error = Some(refusal.row().code);
+/// The event that ends a stream which has its head, and no content, with a refusal.
+#[must_use]
+pub fn refusal(record: &Record<'_>, refusal: &Refusal<'_>) -> Vec<u8> {
+    let (shard, request) = record.of();
     let mut event = Vec::new();
     match request.dialect {
         Dialect::Chat | Dialect::Messages => {
@@ -71,12 +65,7 @@ pub async fn refuse(
             write_failed(shard, record, (code, &message), &mut event);
         }
     }
-    let after = end(shard, caller, request, record, &event);
-    if caller.send_out().await.is_err() {
-        record.caller_gone();
-        return After::Close;
-    }
-    after
+    event
 }
 
 /// Ends a stream that has its head, and no content, with the error of a provider; the bytes are to
@@ -101,13 +90,15 @@ pub fn tell(job: &Job<'_>, caller: &mut Caller, record: &mut Record<'_>, error: 
             write_failed(shard, record, (code, &failure.message), &mut event);
         }
     }
-    end(shard, caller, request, record, &event);
+    tell_events(caller, record, &event);
 }
 
 /// Ends a stream that has its head, and no content, with the events by which its provider did; the
 /// bytes are to be sent.
-pub fn tell_events(job: &Job<'_>, caller: &mut Caller, record: &mut Record<'_>, events: &[u8]) {
-    end(job.shard, caller, job.request, record, events);
+pub fn tell_events(caller: &mut Caller, record: &mut Record<'_>, events: &[u8]) {
+    caller.make_room();
+    caller.out.clear();
+    end(record, events, &mut caller.out);
 }
 
 /// Appends what ends a stream of Responses before anything of a response was told.
@@ -128,15 +119,10 @@ fn write_failed(
     failed.write(out);
 }
 
-/// Writes the last event of a stream. That of Responses cannot be taken for success, and Codex
+/// Appends the last event of a stream. That of Responses cannot be taken for success, and Codex
 /// reads it only where the body ends properly; the others are not followed by the last chunk.
-fn end(
-    shard: &Shard,
-    caller: &mut Caller,
-    request: &Request,
-    record: &mut Record<'_>,
-    event: &[u8],
-) -> After {
+pub fn end(record: &mut Record<'_>, event: &[u8], out: &mut Vec<u8>) -> After {
+    let (shard, request) = record.of();
     let last_chunk: &[u8] = match (request.dialect, request.version) {
         (Dialect::Responses, Version::Http11) => b"0\r\n\r\n",
         (Dialect::Chat | Dialect::Messages | Dialect::Responses, _) => {
@@ -146,9 +132,6 @@ fn end(
     };
     record.first_byte = Some(clock::now());
     record.count();
-    caller.make_room();
-    let out = &mut caller.out;
-    out.clear();
     match request.version {
         Version::Http11 => {
             write_chunk_head(event.len(), out);

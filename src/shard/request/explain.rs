@@ -18,19 +18,15 @@ use crate::exchange::request::Request;
 use crate::exchange::route::Routed;
 use crate::report::explained::{Explained, OtherExplained};
 use crate::report::providers;
-use crate::shard::http::body::Body;
 use crate::shard::http::caller::Caller;
 use crate::shard::http::help::{self, WhenFull};
 use crate::shard::request::affinity;
-use crate::shard::request::after::After;
 use crate::shard::request::allowed;
 use crate::shard::request::choose;
 use crate::shard::request::job::{Begun, Job};
-use crate::shard::request::local::{self, Answer};
+use crate::shard::request::local::Answer;
 use crate::shard::request::parcel::{self, Parcel};
 use crate::shard::request::pins;
-use crate::shard::request::record::Record;
-use crate::shard::request::refuse;
 use crate::shard::request::unserved::Unserved;
 use crate::shard::state::shard::Shard;
 use crate::wire::json;
@@ -42,22 +38,20 @@ mod candidates;
 mod sent;
 mod who;
 
-/// Answers with what would become of the request that is `asked` for.
-pub async fn answer(
+/// The answer with what would become of the request that is `asked` for, whose body stands `at`
+/// there in the caller's bytes.
+///
+/// # Errors
+///
+/// It cannot be found out.
+pub(super) async fn answer<'q>(
     shard: &Rc<Shard>,
     caller: &mut Caller,
-    record: &mut Record<'_>,
-    asked: &Asked,
-    body: Body,
-) -> After {
-    let (_, request) = record.of();
-    match explain(shard, caller, request, (asked, body.at)).await {
-        Ok(told) => {
-            let answer = Answer::json(200, providers::body(&told));
-            local::answer(shard, caller, request, record, answer).await
-        }
-        Err(refusal) => refuse::tell(shard, caller, request, record, &refusal).await,
-    }
+    request: &Request,
+    (asked, at): (&'q Asked, Range<usize>),
+) -> Result<Answer, Refusal<'q>> {
+    let told = explain(shard, caller, request, (asked, at)).await?;
+    Ok(Answer::json(200, providers::body(&told)))
 }
 
 async fn explain<'q>(
@@ -265,7 +259,7 @@ fn unserved_told<'q>(
     match unserved {
         // infermux itself cannot go on.
         Unserved::Refused(refusal) => Err(*refusal),
-        Unserved::Invalid(_) | Unserved::NotAllowed { .. } => {
+        Unserved::Invalid(_) | Unserved::NotAllowed { .. } | Unserved::Faults(_) => {
             Ok(refused(told, &unserved.refusal(), asked))
         }
     }

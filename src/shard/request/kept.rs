@@ -117,7 +117,7 @@ fn write_kept<'a>(job: &Job<'a>, caller: &mut Caller, record: &mut Record<'a>, k
     if record.has_early_head {
         return match kept.error.form {
             Form::Object => early::tell(job, caller, record, &kept.error.body),
-            Form::Events => early::tell_events(job, caller, record, &kept.error.body),
+            Form::Events => early::tell_events(caller, record, &kept.error.body),
         };
     }
     let told = Told {

@@ -93,7 +93,8 @@ pub const HTML: &str = "text/html; charset=utf-8";
 pub const PROMETHEUS: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// Says what this is.
-pub async fn root(shard: &Shard, caller: &mut Caller, request: &Request) -> After {
+#[must_use]
+pub fn root(shard: &Shard) -> Answer {
     let page = match shard.door {
         Door::Both | Door::Operators => "the page for operators is at /_infermux/",
         Door::Callers => "the page for operators is on management_listen",
@@ -104,37 +105,23 @@ pub async fn root(shard: &Shard, caller: &mut Caller, request: &Request) -> Afte
     };
     let version = env!("CARGO_PKG_VERSION");
     let text = format!("infermux {version}, a router for LLM APIs: {api}{page}\n");
-    let answer = Answer {
+    Answer {
         status: 200,
         kind: TEXT,
         fields: String::new(),
         body: Text::Own(text.into_bytes()),
-    };
-    self::answer(
-        shard,
-        caller,
-        request,
-        &mut Record::new(shard, request),
-        answer,
-    )
-    .await
+    }
 }
 
 /// Tells a browser that a page may call; `lines` say how.
-pub async fn preflight(
-    shard: &Shard,
-    caller: &mut Caller,
-    request: &Request,
-    lines: &str,
-) -> After {
-    let answer = Answer {
+#[must_use]
+pub fn preflight(lines: &str) -> Answer {
+    Answer {
         status: 204,
         kind: "",
         fields: lines.to_owned(),
         body: Text::Absent,
-    };
-    let mut record = Record::new(shard, request);
-    self::answer(shard, caller, request, &mut record, answer).await
+    }
 }
 
 /// Answers a request.

@@ -1,5 +1,6 @@
 //! `/_infermux/*`: what operators see and do.
 
+use std::ops::Range;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,64 +13,60 @@ use crate::link::gate::Phase;
 use crate::link::reloads::{ReloadResult, Wished};
 use crate::link::reports::{Ask, Message, Question, Reply};
 use crate::report::{page, reloaded};
-use crate::shard::http::body::Body;
 use crate::shard::http::caller::Caller;
 use crate::shard::net::sleep::{sleep, sleep_apart};
-use crate::shard::request::after::After;
 use crate::shard::request::explain;
 use crate::shard::request::local::{self, Answer, Text};
-use crate::shard::request::record::Record;
-use crate::shard::request::refuse;
+use crate::shard::request::unserved::Unserved;
 use crate::shard::state::shard::Shard;
 use crate::sys::{clock, entropy};
 
-/// Answers an operator's request, which has this `body`.
-pub async fn answer(
+/// The answer to an operator's request, whose body stands `at` there in the caller's bytes.
+///
+/// # Errors
+///
+/// What is asked for is not there, or cannot be done.
+pub(super) async fn answer<'a>(
     shard: &Rc<Shard>,
     caller: &mut Caller,
     request: &Request,
-    manage: &Manage,
-    body: Body,
-) -> After {
-    let mut record = Record::new(shard, request);
-    let answered = match manage {
-        Manage::Page => Ok(page()),
-        Manage::PageElsewhere => Ok(page_elsewhere()),
-        Manage::Health => Ok(Answer::json(200, OK.to_vec())),
-        Manage::Ready => Ok(match shard.process.phase() {
+    (manage, at): (&'a Manage, Range<usize>),
+) -> Result<Answer, Unserved<'a>> {
+    Ok(match manage {
+        Manage::Page => page(),
+        Manage::PageElsewhere => page_elsewhere(),
+        Manage::Health => Answer::json(200, OK.to_vec()),
+        Manage::Ready => match shard.process.phase() {
             Phase::Starting => not_ready(STARTING),
             Phase::Serving => Answer::json(200, OK.to_vec()),
             Phase::Leaving | Phase::Draining | Phase::Stopping => not_ready(DRAINING),
-        }),
-        Manage::Reload => return reload(shard, caller, request, &mut record).await,
-        Manage::Explain(asked) => {
-            return explain::answer(shard, caller, &mut record, asked, body).await;
-        }
-        Manage::Report(question) => ask(shard, question.clone()).await.map(|body| {
-            let mut answer = Answer::json(200, body);
+        },
+        Manage::Reload => reload(shard).await?,
+        Manage::Explain(asked) => explain::answer(shard, caller, request, (asked, at)).await?,
+        Manage::Report(question) => {
+            let mut answer = Answer::json(200, ask(shard, question.clone()).await?);
             if *question == Question::Metrics {
                 answer.kind = local::PROMETHEUS;
             }
             answer
-        }),
-        Manage::Key(name) => key(shard, name).await,
-        Manage::SwitchKey(name, act) => match shard.callers.look(|keys| keys.act(name, *act)) {
-            true => key(shard, name).await,
-            false => Err(Refusal::UnknownKey { name }),
-        },
-        Manage::ByHand(name, act) => match provider_called(shard, name) {
-            Some(id) => match ask(shard, Question::ByHand(id, *act)).await {
+        }
+        Manage::Key(name) => key(shard, name).await?,
+        Manage::SwitchKey(name, act) => {
+            if !shard.callers.look(|keys| keys.act(name, *act)) {
+                return Err(Refusal::UnknownKey { name }.into());
+            }
+            key(shard, name).await?
+        }
+        Manage::ByHand(name, act) => {
+            let unknown = Refusal::UnknownProvider { name };
+            let id = provider_called(shard, name).ok_or(unknown)?;
+            match ask(shard, Question::ByHand(id, *act)).await? {
                 // A configuration without it came in between.
-                Ok(body) if body.is_empty() => Err(Refusal::UnknownProvider { name }),
-                answered => answered.map(|body| Answer::json(200, body)),
-            },
-            None => Err(Refusal::UnknownProvider { name }),
-        },
-    };
-    match answered {
-        Ok(answer) => local::answer(shard, caller, request, &mut record, answer).await,
-        Err(refusal) => refuse::tell(shard, caller, request, &mut record, &refusal).await,
-    }
+                body if body.is_empty() => return Err(unknown.into()),
+                body => Answer::json(200, body),
+            }
+        }
+    })
 }
 
 /// The report on the key called `name`.
@@ -139,13 +136,8 @@ pub async fn ask<'a>(shard: &Shard, question: Question) -> Result<Vec<u8>, Refus
     Err(Refusal::BooksBusy)
 }
 
-/// Has the configuration reloaded, and answers once every shard goes by it.
-async fn reload(
-    shard: &Shard,
-    caller: &mut Caller,
-    request: &Request,
-    record: &mut Record<'_>,
-) -> After {
+/// Has the configuration reloaded; the answer is there once every shard goes by it.
+async fn reload(shard: &Shard) -> Result<Answer, Unserved<'static>> {
     let wish = shard.reloads.wish(Wished::Configuration);
     let until = clock::now() + RELOAD_PATIENCE;
     let result = loop {
@@ -156,18 +148,16 @@ async fn reload(
             result => break result,
         }
     };
-    let refusal = match result.as_ref().map(Option::as_deref) {
+    Err(match result.as_ref().map(Option::as_deref) {
         Some(Some(ReloadResult::Done { changes, stalled })) => {
             let body = reloaded::body(&changes.changed, &changes.needs_restart, stalled);
-            let answer = Answer::json(200, body);
-            return local::answer(shard, caller, request, record, answer).await;
+            return Ok(Answer::json(200, body));
         }
-        Some(Some(ReloadResult::Refused(faults))) => Refusal::InvalidConfiguration { faults },
-        Some(Some(ReloadResult::Stopping)) => Refusal::ShuttingDown,
+        Some(Some(ReloadResult::Refused(faults))) => Unserved::Faults(faults.clone()),
+        Some(Some(ReloadResult::Stopping)) => Refusal::ShuttingDown.into(),
         // It goes on, but its caller need not wait for ever.
-        Some(None) | None => Refusal::BooksBusy,
-    };
-    refuse::tell(shard, caller, request, record, &refusal).await
+        Some(None) | None => Refusal::BooksBusy.into(),
+    })
 }
 
 fn provider_called(shard: &Shard, name: &str) -> Option<ProviderId> {

@@ -9,26 +9,23 @@ use crate::exchange::principal::Principal;
 use crate::exchange::refusal::Refusal;
 use crate::exchange::request::Request;
 use crate::shard::http::caller::Caller;
-use crate::shard::request::after::After;
-use crate::shard::request::local::{self, Answer};
-use crate::shard::request::record::Record;
+use crate::shard::request::local::Answer;
 use crate::shard::request::unserved::Unserved;
 use crate::shard::state::shard::Shard;
 
-/// Answers with all models, or with the page of them that the caller asks for.
+/// The answer with all models, or with the page of them that the caller asks for.
 ///
 /// # Errors
 ///
 /// There is no such page.
-pub(super) async fn all(
+pub(super) fn all(
     shard: &Shard,
-    caller: &mut Caller,
+    caller: &Caller,
     request: &Request,
-) -> Result<After, Unserved<'static>> {
+) -> Result<Answer, Unserved<'static>> {
     let list = list(shard, caller, request);
     let text = list.map_err(|fault| Unserved::Invalid(fault.to_string()))?;
-    let (mut record, answer) = (Record::new(shard, request), Answer::published(text));
-    Ok(local::answer(shard, caller, request, &mut record, answer).await)
+    Ok(Answer::published(text))
 }
 
 /// The list for a caller, which sees what its key may ask for; OpenAI's has no pages.
@@ -61,23 +58,21 @@ fn restricted(request: &Request) -> Option<&Principal> {
     principal.filter(|principal| principal.is_restricted())
 }
 
-/// Answers with the model called `id`.
+/// The answer with the model called `id`.
 ///
 /// # Errors
 ///
 /// There is no such model, or it is not for the caller's key.
-pub(super) async fn one<'a>(
+pub(super) fn one<'a>(
     shard: &Shard,
-    caller: &mut Caller,
     request: &Request,
     id: &'a str,
-) -> Result<After, Unserved<'a>> {
+) -> Result<Answer, Refusal<'a>> {
     let is_seen = restricted(request).is_none_or(|principal| principal.allows_model(id));
     let entry = shard.catalogue.look(|catalogue| {
         let entry = catalogue.entry(request.dialect, id).filter(|_| is_seen);
         entry.map(<[u8]>::to_vec)
     });
     let entry = entry.ok_or(Refusal::ModelNotFound { model: id })?;
-    let (mut record, answer) = (Record::new(shard, request), Answer::json(200, entry));
-    Ok(local::answer(shard, caller, request, &mut record, answer).await)
+    Ok(Answer::json(200, entry))
 }

@@ -12,8 +12,8 @@ use crate::dialect::passed_on;
 use crate::exchange::passed::{Cost, Passed};
 use crate::exchange::refusal::Refusal;
 use crate::shard::http::caller::Caller;
+use crate::shard::http::help;
 use crate::shard::net::sleep::pause;
-use crate::shard::request::look::look;
 use crate::shard::state::event_loop::Loop;
 use crate::wire::body::BodyDecoder;
 use crate::wire::known::Known;
@@ -47,7 +47,7 @@ pub async fn read(
     ask: &mut Ask<'_>,
 ) -> Result<Parcel, Refusal<'static>> {
     let length = at.len();
-    let asked = look(shard, caller, at, move |body| {
+    let asked = help::look(&shard.helpers, caller, at, move |body| {
         passed_on::asked(endpoint, body)
     })
     .await?;

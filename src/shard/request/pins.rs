@@ -12,11 +12,11 @@ use crate::exchange::pins::{Candidate, NotMine, PinFault, Pins};
 use crate::exchange::refusal::Refusal;
 use crate::exchange::route::Routed;
 use crate::shard::http::caller::Caller;
+use crate::shard::http::help;
 use crate::shard::http::upstream::Upstream;
 use crate::shard::request::attempt::Attempt;
 use crate::shard::request::choose;
 use crate::shard::request::job::Job;
-use crate::shard::request::look::look;
 use crate::shard::request::spend;
 use crate::shard::request::unserved::Unserved;
 use crate::shard::state::shard::Shard;
@@ -50,7 +50,7 @@ pub(super) async fn read(
             Ok(Pins::of_items())
         }
     };
-    look(shard, caller, at, read)
+    help::look(&shard.helpers, caller, at, read)
         .await?
         .map_err(|fault| unserved(&fault))
 }
@@ -135,6 +135,6 @@ async fn removable(job: &Job<'_>, caller: &mut Caller) -> Result<Vec<usize>, Ref
     }
     let owners = Arc::clone(&job.shard.owners);
     let read = move |body: &[u8]| Pins::read(body, &*owners).ok()?.removable();
-    let found = look(job.shard, caller, job.body.clone(), read).await?;
+    let found = help::look(&job.shard.helpers, caller, job.body.clone(), read).await?;
     Ok(found.unwrap_or_default())
 }

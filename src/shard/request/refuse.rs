@@ -28,7 +28,7 @@ pub async fn refuse(
 ) -> After {
     let mut record = Record::new(shard, request);
     record.connection = connection;
-    tell(shard, caller, request, &mut record, refusal).await
+    tell(caller, &mut record, refusal).await
 }
 
 /// Answers that no candidate could take the request in the first place, and why.
@@ -41,7 +41,7 @@ pub async fn tell_nobody<'a>(
     let down = choose::down(job, now);
     let name_of = |id| &*job.shard.plan.provider(id).name;
     let refusal = survey.refusal(name_of, job.model, &down, now);
-    tell(job.shard, caller, job.request, record, &refusal).await
+    tell(caller, record, &refusal).await
 }
 
 /// Answers with what the failed attempt `blamed` means.
@@ -70,39 +70,37 @@ pub async fn tell_verdict<'a>(
         _ => Refusal::of_verdict(verdict, &last),
     };
     match refusal {
-        Some(refusal) => tell(job.shard, caller, job.request, record, &refusal).await,
+        Some(refusal) => tell(caller, record, &refusal).await,
         None => After::Close,
     }
 }
 
 /// Writes a refusal to the caller.
-pub async fn tell(
-    shard: &Shard,
-    caller: &mut Caller,
-    request: &Request,
-    record: &mut Record<'_>,
-    refusal: &Refusal<'_>,
-) -> After {
-    if record.has_early_head {
-        return early::refuse(shard, caller, request, record, refusal).await;
-    }
-    record.status = Some(refusal.row().status_in(request.dialect));
-    record.error = Some(refusal.row().code);
+pub async fn tell(caller: &mut Caller, record: &mut Record<'_>, refusal: &Refusal<'_>) -> After {
+    let (_, request) = record.of();
     caller.make_room();
     caller.out.clear();
-    let end = head_end(record, record.connection);
-    let mut envelope = request.envelope(record.attempts, end);
-    if let Some(used) = &record.tokens {
-        envelope.totals = used.totals();
-    }
-    refusal.write_answer(&mut caller.out, &envelope);
-    record.count();
+    record.error = Some(refusal.row().code);
+    let after = if record.has_early_head {
+        let event = early::refusal(record, refusal);
+        early::end(record, &event, &mut caller.out)
+    } else {
+        record.status = Some(refusal.row().status_in(request.dialect));
+        let end = head_end(record, record.connection);
+        let mut envelope = request.envelope(record.attempts, end);
+        if let Some(used) = &record.tokens {
+            envelope.totals = used.totals();
+        }
+        refusal.write_answer(&mut caller.out, &envelope);
+        record.count();
+        match (refusal.connection(), end.connection()) {
+            (Connection::KeepAlive, Connection::KeepAlive) => After::KeepAlive,
+            (Connection::KeepAlive | Connection::Close, _) => After::Close,
+        }
+    };
     if caller.send_out().await.is_err() {
         record.caller_gone();
         return After::Close;
     }
-    match (refusal.connection(), end.connection()) {
-        (Connection::KeepAlive, Connection::KeepAlive) => After::KeepAlive,
-        (Connection::KeepAlive | Connection::Close, _) => After::Close,
-    }
+    after
 }

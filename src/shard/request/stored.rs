@@ -3,6 +3,7 @@
 //! asked, in the order of the file.
 
 use std::cell::Cell;
+use std::ops::Range;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -20,10 +21,8 @@ use crate::exchange::masks::OwnMasks;
 use crate::exchange::media::Media;
 use crate::exchange::outbound::{Outbound, StoredLine};
 use crate::exchange::refusal::{Down, LastWord, LimitOf, Refusal, Whose};
-use crate::exchange::request::Request;
 use crate::exchange::stored::Stored;
 use crate::link::provider_gate::{Limit, Standing};
-use crate::shard::http::body::Body;
 use crate::shard::http::caller::Caller;
 use crate::shard::http::receive;
 use crate::shard::net::part::Part;
@@ -55,32 +54,19 @@ enum Taken {
     Failed(Outcome),
 }
 
-/// Answers a request for a stored response.
-pub(super) async fn answer(
-    shard: &Rc<Shard>,
-    caller: &mut Caller,
-    request: &Request,
-    stored: &Stored,
-    body: Body,
-) -> After {
-    let mut record = Record::new(shard, request);
-    match serve(shard, caller, &mut record, (stored, body)).await {
-        Ok(after) => after,
-        Err(unserved) => {
-            refuse::tell(shard, caller, request, &mut record, &unserved.refusal()).await
-        }
-    }
-}
-
-/// Serves such a request.
-async fn serve<'a>(
+/// Answers a request for a stored response, whose body stands `at` there.
+///
+/// # Errors
+///
+/// Nobody has the response, or can be asked for it.
+pub(super) async fn answer<'a>(
     shard: &'a Rc<Shard>,
     caller: &mut Caller,
     record: &mut Record<'a>,
-    (stored, body): (&'a Stored, Body),
+    (stored, at): (&'a Stored, Range<usize>),
 ) -> Result<After, Unserved<'a>> {
     let (_, request) = record.of();
-    if body.at.len() > ONE_SEND_BYTES_MAX {
+    if at.len() > ONE_SEND_BYTES_MAX {
         let limit = ONE_SEND_BYTES_MAX;
         return Err(Refusal::RequestTooLarge { limit }.into());
     }
@@ -94,7 +80,7 @@ async fn serve<'a>(
         stored,
         id: stored.id.as_deref().unwrap_or_default(),
         message: Rc::clone(&caller.bytes),
-        body,
+        body: at,
         span: Cell::default(),
     };
     errand.run(caller, record).await
@@ -226,7 +212,7 @@ impl<'a> Errand<'a> {
             Err(receive::Stop::Outcome(outcome)) => outcome,
             Err(receive::Stop::Overloaded) => {
                 let refusal = Refusal::Overloaded;
-                let after = refuse::tell(shard, caller, self.request, record, &refusal).await;
+                let after = refuse::tell(caller, record, &refusal).await;
                 return Taken::Over(after);
             }
         };
@@ -330,7 +316,7 @@ impl<'a> Errand<'a> {
             path: self.stored.part.path(),
             query: query.map_or(&b""[..], |at| target.split_at(at + 1).1),
         };
-        let body = &self.message[self.body.at.clone()];
+        let body = &self.message[self.body.clone()];
         let outbound = Outbound {
             dialect: Dialect::Responses,
             model: "",
@@ -395,7 +381,7 @@ impl<'a> Errand<'a> {
                 candidates: &down,
             },
         };
-        refuse::tell(self.shard, caller, self.request, record, &refusal).await
+        refuse::tell(caller, record, &refusal).await
     }
 }
 

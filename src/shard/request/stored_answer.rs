@@ -2,6 +2,7 @@
 //! came, with the caller's name for the model.
 
 use std::cell::Cell;
+use std::ops::Range;
 use std::rc::Rc;
 
 use crate::base::limits::STREAM_READ_BYTES;
@@ -15,7 +16,6 @@ use crate::exchange::refusal::Connection;
 use crate::exchange::request::Request;
 use crate::exchange::stored::{self, Stored};
 use crate::exchange::version::Version;
-use crate::shard::http::body::Body;
 use crate::shard::http::caller::Caller;
 use crate::shard::http::upstream::Upstream;
 use crate::shard::net::part::Part;
@@ -44,7 +44,7 @@ pub(super) struct Errand<'a> {
     /// The caller's bytes: the head, and the body at the end.
     pub(super) message: Rc<Vec<u8>>,
     /// Where the body stands in them.
-    pub(super) body: Body,
+    pub(super) body: Range<usize>,
     /// The span of the attempt that is being made.
     pub(super) span: Cell<Option<SpanId>>,
 }

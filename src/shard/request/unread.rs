@@ -29,6 +29,8 @@ pub enum Unread<'a> {
     Waiting(Stop),
     /// Its body cannot be read.
     Body(Stop),
+    /// All of it has come, up to here, and its body cannot be decoded.
+    Coded(Refusal<'a>, usize),
     /// It has its answer, and the rest of its upload still comes.
     Answered,
 }
@@ -55,6 +57,7 @@ pub async fn end(
         Unread::Answered => None,
         Unread::Head(refusal)
         | Unread::Early(refusal)
+        | Unread::Coded(refusal, _)
         | Unread::Waiting(Stop::Refused(refusal))
         | Unread::Body(Stop::Refused(refusal)) => Some(*refusal),
         Unread::Waiting(Stop::Gone) | Unread::Body(Stop::Gone) if caller.is_cut_off() => {
@@ -98,6 +101,7 @@ impl Rest {
         let body = match unread {
             Unread::Head(_) => return Self::Nothing,
             Unread::Answered => return Self::of_upload(caller),
+            Unread::Coded(_, end) => return Self::Next(*end),
             Unread::Early(_) => match end_of(caller) {
                 Some(end) => return Self::Next(end),
                 None => BodyDecoder::new(framing),

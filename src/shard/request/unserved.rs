@@ -15,6 +15,8 @@ pub(super) enum Unserved<'a> {
         /// The key's name.
         key: &'a str,
     },
+    /// The file that was to be reloaded has these faults.
+    Faults(Vec<String>),
     /// What the refusal says.
     Refused(Refusal<'a>),
 }
@@ -25,6 +27,7 @@ impl Unserved<'_> {
         match self {
             Self::Invalid(why) => Refusal::InvalidRequest(why),
             Self::NotAllowed { model, key } => Refusal::ModelNotAllowed { model, key },
+            Self::Faults(faults) => Refusal::InvalidConfiguration { faults },
             Self::Refused(refusal) => *refusal,
         }
     }
