@@ -34,14 +34,13 @@ pub struct Body {
 }
 
 impl Body {
-    /// The message of a small request that is judged, which is kept to the request's end.
+    /// Whether the request's message is kept to the request's end: it is judged, and small.
     #[must_use]
-    pub fn small_message(&self, caller: &Caller) -> Option<Rc<Vec<u8>>> {
-        let is_kept = match self.label.judged {
+    pub fn is_kept(&self) -> bool {
+        match self.label.judged {
             Judged::AsItArrives(_) => self.at.len() < LARGE_SPARE_BYTES,
             Judged::OnTheWay | Judged::Never => false,
-        };
-        is_kept.then(|| Rc::clone(&caller.bytes))
+        }
     }
 }
 

@@ -29,7 +29,7 @@ pub(super) struct Asked<'m> {
     pub(super) parcel: Option<Parcel>,
 }
 
-/// Reads what a request for `target` asks for, whose `message` is kept to its end if it is small;
+/// Reads what a request for `target` asks for, whose `message` may be kept to its end;
 /// `None`: it asks nothing of a provider's models.
 ///
 /// # Errors

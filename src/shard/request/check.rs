@@ -107,8 +107,15 @@ fn read_target<'a>(
     }
     let target = std::str::from_utf8(target)
         .map_err(|_| Refusal::Malformed("the request target is not valid"))?;
+    let upgrade = || head.value_of(bytes, Known::Upgrade);
     match target::read(shard.door, method, target) {
-        Err(Refusal::MethodNotAllowed { .. }) if asks_for_web_socket(shard, head, bytes) => {
+        // A caller is told before anything else that it must do without the WebSocket that OpenAI
+        // would have for it.
+        Err(Refusal::MethodNotAllowed { .. })
+            if method == b"GET"
+                && upgrade().is_some_and(names_web_socket)
+                && target::has_web_socket(shard.door, target) =>
+        {
             request.origin.endpoint = Some(Endpoint::Responses.name());
             Err(Refusal::UpgradeRequired)
         }
@@ -139,17 +146,10 @@ fn is_asked_for(target: &Target, method: Method, stated: Stated) -> Result<bool,
     })
 }
 
-/// Whether the request asks to go on over a WebSocket where OpenAI would. A caller is told before
-/// anything else that it must do without.
-fn asks_for_web_socket(shard: &Shard, head: &Head, bytes: &[u8]) -> bool {
-    let target = std::str::from_utf8(&bytes[head.target.clone()]).unwrap_or_default();
-    let is_named = |value: &[u8]| {
-        let mut names = value.split(|&byte| byte == b',');
-        names.any(|name| name.trim_ascii().eq_ignore_ascii_case(b"websocket"))
-    };
-    &bytes[head.method.clone()] == b"GET"
-        && head.value_of(bytes, Known::Upgrade).is_some_and(is_named)
-        && target::has_web_socket(shard.door, target)
+/// Whether a value of `Upgrade` asks to go on over a WebSocket.
+fn names_web_socket(value: &[u8]) -> bool {
+    let mut names = value.split(|&byte| byte == b',');
+    names.any(|name| name.trim_ascii().eq_ignore_ascii_case(b"websocket"))
 }
 
 /// What is known of the body of a request for `target`.

@@ -60,7 +60,8 @@ pub(super) async fn answer<'a>(
     target: &'a Target,
     body: Body,
 ) -> After {
-    let (message, at) = (body.small_message(caller), body.at.clone());
+    let message = body.is_kept().then(|| Rc::clone(&caller.bytes));
+    let at = body.at.clone();
     let message = message.as_ref().map(|message| &***message);
     let asked = ask::read(shard, caller, target, message, body).await;
     let mut record = Record::new(shard, request);

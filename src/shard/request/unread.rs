@@ -80,16 +80,16 @@ pub async fn end(
             return after;
         }
     }
-    match (refusal, rest) {
+    let body = match (refusal, rest) {
         // It has a place that operators need.
         (Some(Refusal::TooManyConnections), Rest::Nothing) => return After::Close,
-        (Some(Refusal::TooManyConnections), _) | (Some(_), Rest::Nothing | Rest::Next(_)) => {}
-        (None, Rest::Nothing | Rest::Next(_)) => {
-            let _ = caller.wait_sent().await;
-        }
-        (_, Rest::Body(body)) => drop_body(caller, body).await,
+        (Some(Refusal::TooManyConnections), _) | (_, Rest::Nothing | Rest::Next(_)) => None,
+        (_, Rest::Body(body)) => Some(body),
+    };
+    if body.is_some() || refusal.is_none() {
+        let _ = caller.wait_sent().await;
     }
-    linger(caller).await;
+    part(caller, body).await;
     After::Close
 }
 
@@ -164,21 +164,18 @@ fn end_of(caller: &Caller) -> Option<usize> {
     (end <= caller.bytes.len()).then_some(end)
 }
 
-/// Reads and drops what still comes of `body`.
-async fn drop_body(caller: &mut Caller, mut body: BodyDecoder) {
-    let _ = caller.wait_sent().await;
-    let until = clock::now() + DROPPED_WITHIN;
-    caller.socket.deadline.set(until, Cut::Read);
-    while let Ok(1..) = caller.read_dropped().await {
-        if body.is_over(&caller.bytes) {
-            break;
+/// Drops what still comes of `body`, and lets the caller read its answer: closing with bytes unread
+/// would reset the connection, and the answer could be lost with it.
+async fn part(caller: &mut Caller, body: Option<BodyDecoder>) {
+    if let Some(mut body) = body {
+        let until = clock::now() + DROPPED_WITHIN;
+        caller.socket.deadline.set(until, Cut::Read);
+        while let Ok(1..) = caller.read_dropped().await {
+            if body.is_over(&caller.bytes) {
+                break;
+            }
         }
     }
-}
-
-/// Lets a caller read its answer: closing with bytes unread would reset the connection, and the
-/// answer could be lost with it.
-async fn linger(caller: &mut Caller) {
     caller.close().await;
     caller.socket.deadline.cut_write();
     let mut dropped = 0;
