@@ -41,6 +41,7 @@ pub fn check<'a>(
     let preflight = shard.era.cors.as_ref().zip(request.grant);
     let preflight = preflight.and_then(|(cors, grant)| cors.preflight(grant, head, bytes));
     let (method, target) = match preflight {
+        // Nothing depends on its method any more.
         Some(lines) => (Method::Get, Target::Preflight(lines)),
         None => read_target(shard, request, head, bytes)?,
     };
