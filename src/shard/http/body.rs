@@ -4,9 +4,7 @@ use std::ops::Range;
 use std::rc::Rc;
 
 use crate::base::endpoint::Dialect;
-use crate::base::limits::{
-    AT_ONCE_BYTES_MAX, LARGE_SPARE_BYTES, UPLOAD_HELD_BYTES_MAX, UPLOAD_START_BYTES,
-};
+use crate::base::limits::{AT_ONCE_BYTES_MAX, UPLOAD_HELD_BYTES_MAX, UPLOAD_START_BYTES};
 use crate::config::plan::Server;
 use crate::dialect::ask::Arriving;
 use crate::exchange::refusal::Refusal;
@@ -33,17 +31,6 @@ pub struct Body {
     pub arriving: Option<Box<Arriving>>,
 }
 
-impl Body {
-    /// Whether the request's message is kept to the request's end: it is judged, and small.
-    #[must_use]
-    pub fn is_kept(&self) -> bool {
-        match self.label.judged {
-            Judged::AsItArrives(_) => self.at.len() < LARGE_SPARE_BYTES,
-            Judged::OnTheWay | Judged::Never => false,
-        }
-    }
-}
-
 /// What is known of a body before it arrives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Label {
@@ -54,6 +41,12 @@ pub struct Label {
 }
 
 impl Label {
+    /// A body whose content does not matter.
+    pub const NOT_ASKED_FOR: Self = Self {
+        judged: Judged::Never,
+        coding: Coding::Identity,
+    };
+
     /// Whether a large body is sent on while it arrives. One that is coded must be decoded first.
     fn is_sent_on(self) -> bool {
         self.judged == Judged::OnTheWay && self.coding == Coding::Identity

@@ -1,5 +1,4 @@
-//! The request whose head has arrived: what the head says, and what depends on the connection and
-//! on the shard.
+//! The request whose head has arrived: what depends on its connection and on the shard.
 
 use std::sync::Arc;
 
@@ -10,7 +9,6 @@ use crate::exchange::trace;
 use crate::link::gate::Audience;
 use crate::shard::http::caller::Caller;
 use crate::shard::state::shard::Shard;
-use crate::sys::clock;
 use crate::wire::known::Known;
 
 /// How a head has arrived.
@@ -22,16 +20,10 @@ pub enum Arrived {
     Unreadable,
 }
 
-/// Begins the request whose head the caller has sent.
-#[must_use]
-pub fn begin(shard: &Shard, caller: &Caller, arrived: Arrived) -> Request {
-    let (head, bytes, address) = (&caller.head, &**caller.bytes, caller.address);
-    let mut random = shard.random.borrow_mut();
-    let numbers = [random.next_u64(), random.next_u64()];
-    let mut request = match arrived {
-        Arrived::Read => Request::read(head, bytes, numbers, clock::now()),
-        Arrived::Unreadable => Request::unreadable(bytes, numbers, clock::now()),
-    };
+/// Adds to a request what its head does not say, or says only to those who ask: where it comes
+/// from, its trace, and the lines for browsers.
+pub fn complete(shard: &Shard, caller: &Caller, arrived: Arrived, request: &mut Request) {
+    let (head, bytes) = (&caller.head, &**caller.bytes);
     if shard.door == Door::Operators {
         request.audience = Audience::Operators;
     }
@@ -39,6 +31,7 @@ pub fn begin(shard: &Shard, caller: &Caller, arrived: Arrived) -> Request {
     if let (Some(otlp), Arrived::Read, true) = (&shard.plan.otlp, arrived, is_callers) {
         let parents = head.values_of(bytes, Known::Traceparent);
         let states = head.values_of(bytes, Known::Tracestate);
+        let mut random = shard.random.borrow_mut();
         let trace = trace::begin(parents, states, otlp, &mut random);
         request.trace = Some(Arc::new(trace));
     }
@@ -49,11 +42,10 @@ pub fn begin(shard: &Shard, caller: &Caller, arrived: Arrived) -> Request {
         };
     }
     match arrived {
-        Arrived::Unreadable => request.origin = Origin::of_address(address),
+        Arrived::Unreadable => request.origin = Origin::of_address(caller.address),
         Arrived::Read if shard.lines.is_some() || shard.era.recorders.is_some() => {
-            request.origin = Origin::read(address, head, bytes);
+            request.origin = Origin::read(caller.address, head, bytes);
         }
         Arrived::Read => {}
     }
-    request
 }

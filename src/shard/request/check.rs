@@ -47,8 +47,8 @@ pub fn check<'a>(
     };
     request.origin.endpoint = Some(target.name());
     request.origin.dialect = target.has_dialects().then_some(request.dialect);
-    let stated = Stated::read(head, bytes);
     let presented = Presented::read_all(head, bytes);
+    let mut label = Label::NOT_ASKED_FOR;
     let is_asked_for = match &target {
         // The page has no data in it: what it shows, it asks for with the token.
         Target::Root
@@ -65,11 +65,9 @@ pub fn check<'a>(
             false
         }
         Target::Passed(_) if shard.plan.routes.passthrough.is_none() => {
-            let path = std::str::from_utf8(&bytes[head.target.clone()]);
-            return Err(Refusal::UnknownUrl {
-                path: path.unwrap_or_default(),
-                hint: PathHint::Passthrough,
-            });
+            let path = std::str::from_utf8(&bytes[head.target.clone()]).unwrap_or_default();
+            let hint = PathHint::Passthrough;
+            return Err(Refusal::UnknownUrl { path, hint });
         }
         Target::Infer(..)
         | Target::Passed(_)
@@ -77,9 +75,11 @@ pub fn check<'a>(
         | Target::Model(_)
         | Target::Stored(_) => {
             let callers = || shard.held_callers.current(&shard.callers);
-            let auth = &shard.plan.auth;
-            request.principal = auth::authenticate(auth, presented, callers, clock::wall)?;
+            request.principal =
+                auth::authenticate(&shard.plan.auth, presented, callers, clock::wall)?;
             admit(shard, request);
+            let stated = Stated::read(head, bytes);
+            label = label_of(&target, stated);
             // What a browser sends without asking would spend the keys of the file.
             is_asked_for(&target, method, stated)? || may_call(shard, request)
         }
@@ -87,7 +87,6 @@ pub fn check<'a>(
     if !is_asked_for {
         auth::same_site(head, bytes)?;
     }
-    let label = label(&target, stated);
     Ok(Checked { target, label })
 }
 
@@ -154,7 +153,7 @@ fn names_web_socket(value: &[u8]) -> bool {
 }
 
 /// What is known of the body of a request for `target`.
-fn label(target: &Target, stated: Stated) -> Label {
+fn label_of(target: &Target, stated: Stated) -> Label {
     let judged = match target {
         Target::Infer(endpoint, _) if endpoint.takes_forms() && stated.media == Media::Parts => {
             Judged::OnTheWay
@@ -166,15 +165,11 @@ fn label(target: &Target, stated: Stated) -> Label {
         | Target::Models
         | Target::Model(_)
         | Target::Stored(_)
-        | Target::Manage(_) => Judged::Never,
-    };
-    let coding = match judged {
-        Judged::AsItArrives(_) | Judged::OnTheWay => stated.coding,
-        Judged::Never => None,
+        | Target::Manage(_) => return Label::NOT_ASKED_FOR,
     };
     Label {
         judged,
-        coding: coding.unwrap_or(Coding::Identity),
+        coding: stated.coding.unwrap_or(Coding::Identity),
     }
 }
 

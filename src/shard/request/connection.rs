@@ -61,7 +61,12 @@ async fn serve_one(
         Err(Stop::Refused(refusal)) => (Arrived::Unreadable, Some(refusal)),
         Err(Stop::Gone) => return After::Close,
     };
-    let mut request = arrived::begin(shard, caller, how);
+    let numbers = random(shard);
+    let mut request = match how {
+        Arrived::Read => Request::read(&caller.head, &caller.bytes, numbers, clock::now()),
+        Arrived::Unreadable => Request::unreadable(&caller.bytes, numbers, clock::now()),
+    };
+    arrived::complete(shard, caller, how, &mut request);
     let _busy = match how {
         Arrived::Read => Some(shard.meters.busy(request.audience)),
         Arrived::Unreadable => None,
@@ -86,7 +91,7 @@ async fn serve_one(
     };
     match served {
         Ok(after) => after,
-        Err(unread) => unread::end(shard, caller, &request, unread).await,
+        Err(unread) => unread::end(shard, caller, &request, &unread).await,
     }
 }
 
@@ -135,4 +140,9 @@ async fn serve_checked(
     }
     caller.forget(end);
     Ok(after)
+}
+
+fn random(shard: &Shard) -> [u64; 2] {
+    let mut random = shard.random.borrow_mut();
+    [random.next_u64(), random.next_u64()]
 }

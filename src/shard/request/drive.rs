@@ -14,6 +14,7 @@ use crate::base::tokens::Tokens;
 
 use crate::decide::eligible::Eligible;
 use crate::decide::outcome::{Outcome, Verdict};
+use crate::dialect::ask::Ask;
 use crate::exchange::refusal::Refusal;
 use crate::exchange::request::Request;
 use crate::exchange::target::Target;
@@ -24,7 +25,7 @@ use crate::shard::request::admit;
 use crate::shard::request::affinity;
 use crate::shard::request::after::{self, After};
 use crate::shard::request::allowed;
-use crate::shard::request::ask::{self, Asked};
+use crate::shard::request::ask::{self, Kept};
 use crate::shard::request::attempt::End;
 use crate::shard::request::choose;
 use crate::shard::request::count;
@@ -60,13 +61,21 @@ pub(super) async fn answer<'a>(
     target: &'a Target,
     body: Body,
 ) -> After {
-    let message = body.is_kept().then(|| Rc::clone(&caller.bytes));
+    let kept = Kept::of(caller, &body);
     let at = body.at.clone();
-    let message = message.as_ref().map(|message| &***message);
-    let asked = ask::read(shard, caller, target, message, body).await;
+    let read = ask::read(shard, caller, target, body, &kept).await;
     let mut record = Record::new(shard, request);
-    let served = match asked {
-        Ok(Some(ref asked)) => serve((shard, request), caller, &mut record, asked).await,
+    let served = match read {
+        Ok(Some((endpoint, ref ask))) => {
+            let asked = Asked {
+                endpoint,
+                head: kept.head(),
+                at,
+                ask,
+                parcel: kept.parcel(),
+            };
+            serve((shard, request), caller, &mut record, asked).await
+        }
         Ok(None) => serve_other(shard, caller, &mut record, (target, at)).await,
         Err(unserved) => Err(unserved),
     };
@@ -97,17 +106,37 @@ async fn serve_other<'a>(
     Ok(local::answer(shard, caller, request, record, answer).await)
 }
 
+/// What a request asks for, once its body was read.
+struct Asked<'a> {
+    /// What it is for.
+    endpoint: Endpoint,
+    /// The caller's bytes up to the body at least.
+    head: &'a [u8],
+    /// Where the body stands in the caller's bytes.
+    at: Range<usize>,
+    /// What the body says.
+    ask: &'a Ask<'a>,
+    /// What is known besides, if it is passed on as it is.
+    parcel: Option<&'a Parcel>,
+}
+
 /// Finds out where a request goes, and sends it there.
 async fn serve<'a>(
     (shard, request): (&'a Rc<Shard>, &'a Request),
     caller: &mut Caller,
     record: &mut Record<'a>,
-    asked: &'a Asked<'a>,
+    asked: Asked<'a>,
 ) -> Result<After, Unserved<'a>> {
-    record.asks(asked.endpoint, &asked.ask);
+    let Asked {
+        endpoint,
+        head,
+        at,
+        ask,
+        parcel,
+    } = asked;
+    record.asks(endpoint, ask);
     #[cfg(debug_assertions)]
     mishap::play(caller);
-    let (endpoint, ask, at) = (asked.endpoint, &asked.ask, asked.at.clone());
     allowed::check(shard, caller, (request, ask), at.clone()).await?;
     let Some(routed) = choose::route(shard, endpoint, &ask.model) else {
         return Err(choose::not_found(shard, endpoint, &ask.model).into());
@@ -115,12 +144,12 @@ async fn serve<'a>(
     let pins = pins::read(shard, caller, (endpoint, &routed), at.clone()).await?;
     let begun = Begun {
         endpoint,
-        head: &asked.head,
+        head,
         body: at,
         ask,
         routed,
         pins,
-        parcel: asked.parcel.as_ref(),
+        parcel,
     };
     let mut job = begun.job(shard, request);
     if job.routed.route.affinity.is_some() {

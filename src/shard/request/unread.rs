@@ -51,25 +51,25 @@ pub async fn end(
     shard: &Rc<Shard>,
     caller: &mut Caller,
     request: &Request,
-    unread: Unread<'_>,
+    unread: &Unread<'_>,
 ) -> After {
-    let refusal = match &unread {
+    let refusal = match unread {
         Unread::Answered => None,
         Unread::Head(refusal)
         | Unread::Early(refusal)
         | Unread::Coded(refusal, _)
         | Unread::Waiting(Stop::Refused(refusal))
-        | Unread::Body(Stop::Refused(refusal)) => Some(*refusal),
+        | Unread::Body(Stop::Refused(refusal)) => Some(refusal),
         Unread::Waiting(Stop::Gone) | Unread::Body(Stop::Gone) if caller.is_cut_off() => {
-            Some(Refusal::ShuttingDown)
+            Some(&Refusal::ShuttingDown)
         }
         Unread::Waiting(Stop::Gone) | Unread::Body(Stop::Gone) => {
             Record::new(shard, request).caller_gone();
             return After::Close;
         }
     };
-    let rest = Rest::of(&unread, refusal.as_ref(), caller);
-    if let Some(refusal) = &refusal {
+    let rest = Rest::of(unread, refusal, caller);
+    if let Some(refusal) = refusal {
         let connection = match rest {
             Rest::Next(_) => request.connection,
             Rest::Body(_) | Rest::Nothing => Connection::Close,
