@@ -517,7 +517,7 @@ fn after_a_kill_what_was_spent_until_shortly_before_is_known() {
     });
     let began = Instant::now();
     eventually("enough has been served before the last moments", || {
-        began.elapsed() > Duration::from_millis(600) && in_state(&state) > 100 * CENT
+        began.elapsed() > 2 * LAST_MOMENTS && in_state(&state) > 100 * CENT
     });
     let killed = Instant::now();
     router.signal("KILL");
@@ -526,7 +526,7 @@ fn after_a_kill_what_was_spent_until_shortly_before_is_known() {
     let served: Vec<Instant> = served.flatten().collect();
     let long_ago = served
         .iter()
-        .filter(|at| killed.saturating_duration_since(**at) > Duration::from_millis(200));
+        .filter(|at| killed.saturating_duration_since(**at) > LAST_MOMENTS);
     let least = long_ago.count() as u64 * CENT;
     // Each caller may have had one more request that was served and not told of.
     let most = (served.len() as u64 + 4) * CENT;
@@ -542,6 +542,10 @@ fn after_a_kill_what_was_spent_until_shortly_before_is_known() {
     assert_eq!(router.wait().code(), Some(0));
     assert_eq!(in_state(&state), kept + CENT);
 }
+
+/// Before a kill, as long as the state file may be behind: it is written ten times a second, and on
+/// a busy machine a write takes its time.
+const LAST_MOMENTS: Duration = Duration::from_millis(600);
 
 /// Whether one more request is served; false once the router is gone.
 fn is_served(addr: SocketAddr) -> bool {
