@@ -67,12 +67,13 @@ pub fn carrying(id: &str, thought_signature: Option<&str>) -> String {
     carrying_any(&legal, thought_signature)
 }
 
-/// As [`carrying`], for a caller whose dialect allows all characters.
+/// As [`carrying`], for a caller whose dialect allows all characters. What is no base64 is none of
+/// Gemini's signatures: no reader would take it out of the id again.
 #[must_use]
 pub fn carrying_any(id: &str, thought_signature: Option<&str>) -> String {
     // The reader takes the first mark for the one of infermux.
     let mut own = id.replace(MARK, UNMARKED);
-    if let Some(signature) = thought_signature {
+    if let Some(signature) = thought_signature.filter(|text| text.bytes().all(is_of_base64)) {
         // This end and the mark together would hold a mark that begins earlier.
         if own.ends_with("_ts") {
             own.push('-');
@@ -86,6 +87,11 @@ pub fn carrying_any(id: &str, thought_signature: Option<&str>) -> String {
         }));
     }
     own
+}
+
+/// Whether a byte stands in base64, that of URLs included.
+const fn is_of_base64(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'=' | b'-' | b'_')
 }
 
 /// The id of a call without what was carried in it.
@@ -147,6 +153,14 @@ mod tests {
     }
 
     #[test]
+    fn what_is_no_base64_is_not_carried() {
+        for signature in [r#"{"a":1}"#, "AQ==\n", "A B", "\u{e4}"] {
+            assert_eq!(carrying("call_9", Some(signature)), "call_9");
+            assert_eq!(carrying_any("call:9", Some(signature)), "call:9");
+        }
+    }
+
+    #[test]
     fn an_id_of_its_own_has_no_mark() {
         let id = carrying("functions.get_ts_data:0", None);
         assert_eq!(id, "functions_get_ts-data_0");
@@ -170,6 +184,15 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn no_signature_brings_a_character_that_messages_do_not_allow(
+            id: String, signature: String,
+        ) {
+            let own = carrying(&id, Some(&signature));
+            let is_legal = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
+            prop_assert!(own.bytes().all(is_legal), "{own}");
+        }
+
         #[test]
         fn every_signature_survives_in_every_id(
             id in "[a-z_.:-]{0,12}(_ts_)?[a-z_]{0,8}", digits in "[A-Za-z0-9+/]{0,24}",
