@@ -368,10 +368,15 @@ fn every_way_a_request_can_end_gives_its_place_and_its_tokens_back() {
             .set_script(json!({"do": script, "events": 5}))
             .expect("a script");
         alpha.reset();
-        let mut client = Client::connect(router.addr());
-        client.post("/v1/chat/completions", &streamed_chat("x"));
-        wait_for_requests(&alpha, 1);
-        drop(client);
+        // Until the coordinator gives back what the one before had reserved, it is refused.
+        let mut clients = Vec::new();
+        eventually("the provider has it", || {
+            let mut client = Client::connect(router.addr());
+            client.post("/v1/chat/completions", &streamed_chat("x"));
+            clients.push(client);
+            alpha.wait_for_requests(1, Duration::from_millis(200))
+        });
+        drop(clients);
         is_free(script);
     }
     let mut client = Client::connect(router.addr());
